@@ -1,0 +1,3 @@
+#pragma once
+
+#include "dally/graph/good.hpp"

@@ -1,0 +1,4 @@
+#pragma once
+
+#include "dally/core/formats.hpp"
+#include "dally/version.hpp"

@@ -1,0 +1,5 @@
+#include <dally/dally.hpp>
+
+dally::lazy<int> doubled(dally::lazy<int> const& x);
+
+int main() { return doubled(dally::lazy{21}).compute() == 42 ? 0 : 1; }
