@@ -1,0 +1,300 @@
+#pragma once
+
+#include <atomic>
+#include <condition_variable>
+#include <cstddef>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "dally/core/error.hpp"
+#include "dally/core/process.hpp"
+#include "dally/pool/os_thread.hpp"
+#include "dally/pool/parking.hpp"
+
+namespace dally {
+
+/// Work that a pool's idle threads may join. The thread that opens it works on it too, so it always ends, also when
+/// nobody joins.
+class shared_work {
+ public:
+  /// Whether a thread that joined now would find something. Its loads are sequentially consistent: a thread that
+  /// counts itself idle, and then finds this false, misses no work whose publisher looked for idle threads before.
+  [[nodiscard]] virtual bool visible() const noexcept = 0;
+  /// Works until nothing is left to take. `worker` is 1 .. size() - 1 and no other thread's at this time.
+  virtual void help(unsigned worker) noexcept = 0;
+
+ protected:
+  ~shared_work() = default;
+
+ private:
+  friend class thread_pool;
+  unsigned helpers_ = 0;  // guarded by the pool's mutex
+};
+
+/// Threads that join open work, search it for something to do, and sleep when there is nothing. Knows no graphs.
+///
+/// Threads  `workers` of them work on one piece of work: the thread that opened it and workers - 1 of the pool, which
+///          are started one at a time when there is something for them
+/// Errors   config_error for 0 workers or more than 4,096. A thread that the system refuses is done without
+/// Cost     an idle pool uses no processor time
+class thread_pool {
+ public:
+  static constexpr unsigned most_workers = 4096;
+
+  explicit thread_pool(unsigned workers) : size_{workers} {
+    if (workers == 0 || workers > most_workers) {
+      throw config_error{"a pool of " + std::to_string(workers) + " workers: between 1 and " +
+                         std::to_string(most_workers) + " are allowed"};
+    }
+    crew_ = std::make_unique<crew>(*this);
+  }
+  thread_pool(thread_pool const&) = delete;
+  thread_pool& operator=(thread_pool const&) = delete;
+
+  /// Waits until the threads are through with what they have joined, and joins them. No thread may open work
+  /// meanwhile or later.
+  ~thread_pool() {
+    if (forked()) {
+      static_cast<void>(crew_.release());  // its threads are the parent's
+      return;
+    }
+    crew_->stop();
+  }
+
+  /// Whether somebody has opened work and not closed it.
+  [[nodiscard]] bool busy() const {
+    std::lock_guard const lock{crew_->mutex};
+    return !crew_->open.empty();
+  }
+
+  /// How many threads work on one piece of work, the one that opens it included.
+  [[nodiscard]] unsigned size() const noexcept { return size_; }
+
+  /// How many threads the pool has started.
+  [[nodiscard]] unsigned started() const noexcept { return crew_->started.load(std::memory_order_relaxed); }
+
+  /// Lets idle threads join `work` until close(work).
+  void open(shared_work& work) {
+    renew_after_fork();
+    std::lock_guard const lock{crew_->mutex};
+    crew_->open.push_back(&work);
+    crew_->refused = false;
+  }
+
+  /// Lets nobody join any more, and waits until those who have joined have left.
+  void close(shared_work& work) noexcept {
+    std::unique_lock lock{crew_->mutex};
+    std::erase(crew_->open, &work);
+    crew_->left.wait(lock, [&] { return work.helpers_ == 0; });
+  }
+
+  /// Tells that there is work: wakes or starts one thread unless one is searching already, which will find it. Call it
+  /// after a sequentially consistent operation that made the work visible. True if a thread was woken or started.
+  bool notify() noexcept { return crew_->notify(); }
+
+ private:
+  class crew;
+
+  struct member {
+    os_thread thread;
+    crew* of = nullptr;
+    unsigned index = 0;
+  };
+
+  // What the threads share. On the heap, so that the child of a fork can leave its parent's behind.
+  class crew {
+   public:
+    explicit crew(thread_pool const& pool) : members(pool.size_ - 1) {}
+
+    /// A thread that searches looks at everything before it sleeps, in this order: it counts itself a sleeper, counts
+    /// itself off the searchers, looks once more, sleeps. Who makes work visible looks at the searchers, then at the
+    /// sleepers. All of these are sequentially consistent, so either the publisher sees the sleeper or the sleeper
+    /// sees the work.
+    bool notify() noexcept {
+      for (;;) {
+        if (searching.load(std::memory_order_seq_cst) != 0) return false;
+        if (sleepers.load(std::memory_order_seq_cst) == 0 && !can_start()) return false;
+        unsigned nobody = 0;
+        // Claims the search for the thread that is about to be woken: one at a time.
+        if (!searching.compare_exchange_strong(nobody, 1, std::memory_order_seq_cst)) return false;
+        unsigned asleep = sleepers.load(std::memory_order_seq_cst);
+        while (asleep != 0) {
+          if (sleepers.compare_exchange_weak(asleep, asleep - 1, std::memory_order_seq_cst)) {
+            spot.release();
+            return true;
+          }
+        }
+        if (start()) return true;
+        searching.fetch_sub(1, std::memory_order_seq_cst);
+        // Somebody may have seen our claim, left the waking to us, and fallen asleep: look again.
+      }
+    }
+
+    void stop() noexcept {
+      {
+        std::lock_guard const lock{mutex};
+        stopping = true;
+      }
+      for (unsigned i = 0; i < members.size(); ++i) spot.release();
+      for (member& m : members) m.thread.join();
+    }
+
+    std::mutex mutex;  // guards open, stopping, refused, and helpers_ of the open work
+    std::condition_variable left;
+    std::vector<shared_work*> open;
+    bool stopping = false;
+    std::atomic<bool> refused{false};
+    std::vector<member> members;
+    std::atomic<unsigned> started{0};
+    alignas(64) std::atomic<unsigned> searching{0};
+    std::atomic<unsigned> sleepers{0};
+    alignas(64) parking spot;
+
+   private:
+    [[nodiscard]] bool can_start() const noexcept {
+      return started.load(std::memory_order_relaxed) < members.size() && !refused.load(std::memory_order_relaxed);
+    }
+
+    // Starts the next thread, which takes over the claimed search.
+    bool start() noexcept {
+      std::lock_guard const lock{mutex};
+      unsigned const next = started.load(std::memory_order_relaxed);
+      if (stopping || next == members.size() || refused.load(std::memory_order_relaxed)) return false;
+      member& m = members[next];
+      m.of = this;
+      m.index = next + 1;
+      if (m.thread.start(&run_member, &m) != 0) {
+        refused.store(true, std::memory_order_relaxed);  // until somebody opens work again
+        return false;
+      }
+      started.store(next + 1, std::memory_order_relaxed);
+      return true;
+    }
+
+    static void* run_member(void* argument) {
+      auto& m = *static_cast<member*>(argument);
+      m.of->run(m.index);
+      return nullptr;
+    }
+
+    // Begins counted as a searcher.
+    void run(unsigned index) noexcept {
+      for (;;) {
+        if (shared_work* const work = join()) {
+          searching.fetch_sub(1, std::memory_order_seq_cst);
+          if (others_visible(work)) notify();  // our search had held others off
+          work->help(index);
+          searching.fetch_add(1, std::memory_order_seq_cst);
+          leave(work);
+          continue;
+        }
+        sleepers.fetch_add(1, std::memory_order_seq_cst);
+        searching.fetch_sub(1, std::memory_order_seq_cst);
+        bool const stop = is_stopping();
+        if ((stop || others_visible(nullptr)) && stop_sleeping()) {
+          if (stop) return;
+          searching.fetch_add(1, std::memory_order_seq_cst);
+          continue;
+        }
+        spot.acquire();  // whoever releases has taken us off the sleepers and counted us as a searcher
+        if (is_stopping()) return;
+      }
+    }
+
+    // Takes this thread off the sleepers, unless somebody has done so to wake it.
+    bool stop_sleeping() noexcept {
+      unsigned asleep = sleepers.load(std::memory_order_seq_cst);
+      while (asleep != 0) {
+        if (sleepers.compare_exchange_weak(asleep, asleep - 1, std::memory_order_seq_cst)) return true;
+      }
+      return false;
+    }
+
+    bool is_stopping() noexcept {
+      std::lock_guard const lock{mutex};
+      return stopping;
+    }
+
+    shared_work* join() noexcept {
+      std::lock_guard const lock{mutex};
+      for (shared_work* const work : open) {
+        if (!work->visible()) continue;
+        ++work->helpers_;
+        return work;
+      }
+      return nullptr;
+    }
+
+    void leave(shared_work* work) noexcept {
+      std::lock_guard const lock{mutex};
+      if (--work->helpers_ == 0) left.notify_all();
+    }
+
+    bool others_visible(shared_work const* joined) noexcept {
+      std::lock_guard const lock{mutex};
+      for (shared_work const* const work : open) {
+        if (work != joined && work->visible()) return true;
+      }
+      return false;
+    }
+  };
+
+  [[nodiscard]] bool forked() const noexcept {
+    // Acquires the new crew from the thread that has renewed it.
+    return generation_.load(std::memory_order_acquire) != process_state::instance().fork_generation();
+  }
+
+  void renew_after_fork() {
+    if (!forked()) return;
+    std::lock_guard const lock{process_state::instance().mutex};
+    if (!forked()) return;
+    auto fresh = std::make_unique<crew>(*this);
+    static_cast<void>(crew_.release());  // the parent's: its mutex may be locked for ever
+    crew_ = std::move(fresh);
+    generation_.store(process_state::instance().fork_generation(), std::memory_order_release);  // to forked()
+  }
+
+  unsigned size_;
+  std::atomic<unsigned> generation_{process_state::instance().fork_generation()};
+  std::unique_ptr<crew> crew_;
+};
+
+/// The pool of `workers` that everybody in this process shares; started at first need, joined at exit. Null once the
+/// program has begun to destroy its static objects: then callers work alone.
+inline thread_pool* shared_pool(unsigned workers) {
+  struct registry {
+    std::vector<std::unique_ptr<thread_pool>> pools;
+    unsigned generation = process_state::instance().fork_generation();
+
+    ~registry() {
+      ended().store(true, std::memory_order_relaxed);
+      for (auto& pool : pools) {
+        // A thread that main did not wait for still computes: leave it its pool.
+        if (generation == process_state::instance().fork_generation() && pool->busy())
+          static_cast<void>(pool.release());
+      }
+    }
+    static std::atomic<bool>& ended() {
+      static std::atomic<bool> after_exit{false};
+      return after_exit;
+    }
+  };
+  if (registry::ended().load(std::memory_order_relaxed)) return nullptr;
+  auto& state = process_state::instance();
+  static registry all;
+  std::lock_guard const lock{state.mutex};
+  if (all.generation != state.fork_generation()) {
+    for (auto& pool : all.pools) static_cast<void>(pool.release());
+    all.pools.clear();
+    all.generation = state.fork_generation();
+  }
+  for (auto const& pool : all.pools) {
+    if (pool->size() == workers) return pool.get();
+  }
+  all.pools.push_back(std::make_unique<thread_pool>(workers));
+  return all.pools.back().get();
+}
+
+}  // namespace dally
