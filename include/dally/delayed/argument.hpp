@@ -1,0 +1,222 @@
+#pragma once
+
+#include <cstddef>
+#include <type_traits>
+#include <utility>
+
+#include "dally/delayed/callable.hpp"
+#include "dally/delayed/lazy.hpp"
+#include "dally/delayed/traversal.hpp"
+#include "dally/graph/node.hpp"
+
+namespace dally::detail {
+
+/// How a function gets an argument: to read, as `T const&`; or as a value of its own, moved there if this is the last
+/// use of an intermediate result, else copied.
+enum class passing : unsigned char { read, own };
+
+template <class T>
+inline constexpr bool is_reference_wrapper = false;
+template <class T>
+inline constexpr bool is_reference_wrapper<std::reference_wrapper<T>> = true;
+
+/// Writes the dependencies of a node one after the other; `by_value` marks those that the function takes.
+struct dependency_writer {
+  dependency* next;
+
+  template <class T>
+  void share(lazy<T> const& x, bool by_value) noexcept {
+    node const* const from = node_of(x);
+    from->retain();
+    *next++ = {from, by_value};
+  }
+  template <class T>
+  void move(lazy<T>& x, bool by_value) noexcept {
+    *next++ = {take_node(x), by_value};
+  }
+};
+
+struct nothing {};
+struct not_passed {};
+
+/// How an argument of (decayed) type A is recorded and handed to the function.
+///
+/// stored             what the node keeps besides dependencies
+/// count(arg)         how many dependencies it makes, known before anything is recorded; throws for empty handles
+/// store(arg)         what to keep
+/// link(arg, kept, w) writes the dependencies; cannot fail
+/// taken(kept)        how many dependencies it made
+/// get<P>(kept, in, k) what the function gets; k is its first dependency
+template <class A>
+struct argument {
+  using stored = A;
+  static constexpr bool fixed = true;
+  static constexpr std::size_t fixed_count = 0;
+  // What cannot be copied cannot be passed as a value: it belongs to the graph, for every run.
+  template <passing P>
+  using passed = std::conditional_t<P == passing::read, A const&,
+                                    std::conditional_t<std::is_copy_constructible_v<A>, A, not_passed>>;
+
+  template <class Arg>
+  static constexpr std::size_t count(Arg const&) noexcept {
+    return 0;
+  }
+  template <class Arg>
+  static Arg&& store(Arg& arg) noexcept {
+    return static_cast<Arg&&>(arg);
+  }
+  template <passing, class Arg>
+  static void link(Arg&, stored const&, dependency_writer&) noexcept {}
+  static constexpr std::size_t taken(stored const&) noexcept { return 0; }
+  template <passing P>
+  static passed<P> get(stored const& kept, inputs const&, std::size_t) {
+    return kept;
+  }
+};
+
+template <class T>
+struct argument<std::reference_wrapper<T>> : argument<T*> {
+  template <passing>
+  using passed = T&;
+  using stored = T*;
+
+  template <class Arg>
+  static stored store(Arg& arg) noexcept {
+    return &static_cast<T&>(arg);
+  }
+  template <passing>
+  static T& get(stored const& kept, inputs const&, std::size_t) noexcept {
+    return *kept;
+  }
+};
+
+template <class T>
+struct argument<lazy<T>> {
+  using stored = nothing;
+  static constexpr bool fixed = true;
+  static constexpr std::size_t fixed_count = 1;
+  template <passing P>
+  using passed = std::conditional_t<P == passing::own, T, T const&>;
+
+  static std::size_t count(lazy<T> const& arg) {
+    static_cast<void>(node_of(arg));
+    return 1;
+  }
+  template <class Arg>
+  static nothing store(Arg&) noexcept {
+    return {};
+  }
+  template <passing P, class Arg>
+  static void link(Arg& arg, stored const&, dependency_writer& writer) noexcept {
+    constexpr bool by_value = P == passing::own && tracked_v<T>;
+    if constexpr (std::is_const_v<Arg>) {
+      writer.share(arg, by_value);
+    } else {
+      writer.move(arg, by_value);
+    }
+  }
+  static constexpr std::size_t taken(stored const&) noexcept { return 1; }
+  template <passing P>
+  static passed<P> get(stored const&, inputs const& in, std::size_t k) {
+    if constexpr (P == passing::own) {
+      return in.take<T>(k);
+    } else {
+      return in.get<T>(k);
+    }
+  }
+};
+
+/// A sequence of nothing but lazies needs no copy of itself: its handles become the node's dependencies.
+template <class A>
+concept lazy_sequence = sequence_shape<A> && is_lazy<typename A::value_type>;
+
+template <class A>
+  requires(holds_lazy<A> && !is_lazy<A> && lazy_sequence<A>)
+struct argument<A> {
+  using value = plain_t<typename A::value_type>;
+  using stored = std::size_t;
+  static constexpr bool fixed = false;
+  template <passing>
+  using passed = plain_t<A>;
+
+  static std::size_t count(A const& arg) {
+    for (auto const& x : arg) static_cast<void>(node_of(x));
+    return arg.size();
+  }
+  template <class Arg>
+  static std::size_t store(Arg& arg) noexcept {
+    return arg.size();
+  }
+  template <passing, class Arg>
+  static void link(Arg& arg, stored const&, dependency_writer& writer) noexcept {
+    for (auto& x : arg) {
+      if constexpr (std::is_const_v<Arg>) {
+        writer.share(x, tracked_v<value>);
+      } else {
+        writer.move(x, tracked_v<value>);
+      }
+    }
+  }
+  static std::size_t taken(stored const& kept) noexcept { return kept; }
+  template <passing>
+  static plain_t<A> get(stored const& kept, inputs const& in, std::size_t k) {
+    plain_t<A> values;
+    if constexpr (requires { values.reserve(kept); }) values.reserve(kept);
+    for (std::size_t i = 0; i < kept; ++i) values.push_back(in.take<value>(k + i));
+    return values;
+  }
+};
+
+/// Any other value with lazies inside is kept as it is, and rebuilt at each run.
+template <class A>
+  requires(holds_lazy<A> && !is_lazy<A> && !lazy_sequence<A>)
+struct argument<A> {
+  using stored = A;
+  static constexpr bool fixed = false;
+  template <passing>
+  using passed = plain_t<A>;
+
+  static std::size_t count(A const& arg) {
+    std::size_t lazies = 0;
+    auto const visit = [&](auto const& x) {
+      static_cast<void>(node_of(x));
+      ++lazies;
+    };
+    each_lazy{visit}(arg);
+    return lazies;
+  }
+  template <class Arg>
+  static Arg&& store(Arg& arg) noexcept {
+    return static_cast<Arg&&>(arg);
+  }
+  template <passing, class Arg>
+  static void link(Arg&, stored const& kept, dependency_writer& writer) noexcept {
+    auto const visit = [&]<class T>(lazy<T> const& x) { writer.share(x, tracked_v<stored_t<T>>); };
+    each_lazy{visit}(kept);
+  }
+  static std::size_t taken(stored const& kept) { return count(kept); }
+  template <passing>
+  static plain_t<A> get(stored const& kept, inputs const& in, std::size_t k) {
+    std::size_t next = k;
+    auto const resolve = [&]<class T>(lazy<T> const&) -> stored_t<T> { return in.take<stored_t<T>>(next++); };
+    return plain_value{resolve}(kept);
+  }
+};
+
+/// The parts of a payload, without std::tuple: empty parts take no room.
+template <std::size_t I, class T>
+struct part {
+  [[no_unique_address]] T value;
+};
+
+template <class Indices, class... T>
+struct parts;
+template <std::size_t... I, class... T>
+struct parts<std::index_sequence<I...>, T...> : part<I, T>... {};
+
+template <std::size_t I, class T>
+T const& part_at(part<I, T> const& p) noexcept {
+  return p.value;
+}
+
+}  // namespace dally::detail

@@ -1,0 +1,197 @@
+#pragma once
+
+#include <cstddef>
+#include <string_view>
+#include <type_traits>
+#include <utility>
+
+#include "dally/delayed/delayed.hpp"
+#include "dally/delayed/lazy.hpp"
+
+namespace dally {
+
+namespace detail {
+
+/// An operand that a value can be printed to: `std::cout << x` prints, it records nothing.
+template <class T>
+concept stream = requires {
+  typename std::remove_cvref_t<T>::char_type;
+  typename std::remove_cvref_t<T>::traits_type;
+};
+
+template <class T>
+inline constexpr bool lazy_operand = is_lazy<std::remove_cvref_t<T>>;
+
+template <class A, class B>
+concept recordable_pair = (lazy_operand<A> || lazy_operand<B>) && !stream<A>;
+
+/// The place of a recorded operation: that of its leftmost lazy operand.
+template <class A, class... Rest>
+std::source_location place_of(A const& a, Rest const&... rest) {
+  if constexpr (is_lazy<A>) {
+    return node_of(a)->place();
+  } else {
+    return place_of(rest...);
+  }
+}
+
+template <class Operation, class... Operands>
+auto record_operation(Operands&&... operands) {
+  std::source_location const place = place_of(operands...);
+  return record<Operation>(place, nullptr, Operation{}, std::forward<Operands>(operands)...);
+}
+
+}  // namespace detail
+
+// An operator on a lazy records a task that applies it to the values. Both sides of && and || run.
+#define DALLY_BINARY_OPERATOR(symbol, function)                                                                   \
+  namespace detail {                                                                                              \
+  struct function {                                                                                               \
+    static constexpr std::string_view task_label = #symbol;                                                       \
+    template <class A, class B>                                                                                   \
+    auto operator()(A&& a, B&& b) const -> std::decay_t<decltype(std::forward<A>(a) symbol std::forward<B>(b))> { \
+      return std::forward<A>(a) symbol std::forward<B>(b);                                                        \
+    }                                                                                                             \
+  };                                                                                                              \
+  }                                                                                                               \
+  template <class A, class B>                                                                                     \
+    requires detail::recordable_pair<A, B>                                                                        \
+  [[nodiscard]] auto operator symbol(A&& a, B&& b) {                                                              \
+    return detail::record_operation<detail::function>(std::forward<A>(a), std::forward<B>(b));                    \
+  }
+
+DALLY_BINARY_OPERATOR(+, plus)
+DALLY_BINARY_OPERATOR(-, minus)
+DALLY_BINARY_OPERATOR(*, multiplies)
+DALLY_BINARY_OPERATOR(/, divides)
+DALLY_BINARY_OPERATOR(%, modulus)
+DALLY_BINARY_OPERATOR(&, bit_and)
+DALLY_BINARY_OPERATOR(|, bit_or)
+DALLY_BINARY_OPERATOR(^, bit_xor)
+DALLY_BINARY_OPERATOR(<<, shift_left)
+DALLY_BINARY_OPERATOR(>>, shift_right)
+DALLY_BINARY_OPERATOR(&&, logical_and)
+DALLY_BINARY_OPERATOR(||, logical_or)
+DALLY_BINARY_OPERATOR(==, equal_to)
+DALLY_BINARY_OPERATOR(!=, not_equal_to)
+DALLY_BINARY_OPERATOR(<, less)
+DALLY_BINARY_OPERATOR(<=, less_equal)
+DALLY_BINARY_OPERATOR(>, greater)
+DALLY_BINARY_OPERATOR(>=, greater_equal)
+
+#undef DALLY_BINARY_OPERATOR
+
+#define DALLY_UNARY_OPERATOR(symbol, function)                                          \
+  namespace detail {                                                                    \
+  struct function {                                                                     \
+    static constexpr std::string_view task_label = #symbol;                             \
+    template <class A>                                                                  \
+    auto operator()(A&& a) const -> std::decay_t<decltype(symbol std::forward<A>(a))> { \
+      return symbol std::forward<A>(a);                                                 \
+    }                                                                                   \
+  };                                                                                    \
+  }                                                                                     \
+  template <class A>                                                                    \
+    requires detail::lazy_operand<A>                                                    \
+  [[nodiscard]] auto operator symbol(A&& a) {                                           \
+    return detail::record_operation<detail::function>(std::forward<A>(a));              \
+  }
+
+DALLY_UNARY_OPERATOR(-, negate)
+DALLY_UNARY_OPERATOR(~, bit_not)
+DALLY_UNARY_OPERATOR(!, logical_not)
+
+#undef DALLY_UNARY_OPERATOR
+
+// `x += y` records a task that applies += to x's value and binds x to it. The handle's type stays.
+#define DALLY_ASSIGNMENT_OPERATOR(symbol, function)                                                        \
+  namespace detail {                                                                                       \
+  template <class T>                                                                                       \
+  struct function {                                                                                        \
+    static constexpr std::string_view task_label = #symbol;                                                \
+    template <class B>                                                                                     \
+      requires requires(T& a, B&& b) { a symbol std::forward<B>(b); }                                      \
+    T operator()(T a, B&& b) const {                                                                       \
+      a symbol std::forward<B>(b);                                                                         \
+      return a;                                                                                            \
+    }                                                                                                      \
+  };                                                                                                       \
+  }                                                                                                        \
+  template <class T, class B>                                                                              \
+  lazy<T>& operator symbol(lazy<T>& a, B && b) {                                                           \
+    a = detail::record_operation<detail::function<T>>(static_cast<lazy<T> const&>(a), std::forward<B>(b)); \
+    return a;                                                                                              \
+  }
+
+DALLY_ASSIGNMENT_OPERATOR(+=, plus_assign)
+DALLY_ASSIGNMENT_OPERATOR(-=, minus_assign)
+DALLY_ASSIGNMENT_OPERATOR(*=, multiplies_assign)
+DALLY_ASSIGNMENT_OPERATOR(/=, divides_assign)
+DALLY_ASSIGNMENT_OPERATOR(%=, modulus_assign)
+DALLY_ASSIGNMENT_OPERATOR(&=, bit_and_assign)
+DALLY_ASSIGNMENT_OPERATOR(|=, bit_or_assign)
+DALLY_ASSIGNMENT_OPERATOR(^=, bit_xor_assign)
+DALLY_ASSIGNMENT_OPERATOR(<<=, shift_left_assign)
+DALLY_ASSIGNMENT_OPERATOR(>>=, shift_right_assign)
+
+#undef DALLY_ASSIGNMENT_OPERATOR
+
+namespace detail {
+
+struct subscript {
+  static constexpr std::string_view task_label = "[]";
+  template <class A, class I>
+  auto operator()(A const& a, I const& i) const -> std::decay_t<decltype(a[i])> {
+    return a[i];
+  }
+  // std::map and its like have [] only for what may be changed: read with at().
+  template <class A, class I>
+    requires(!requires(A const& a, I const& i) { a[i]; })
+  auto operator()(A const& a, I const& i) const -> std::decay_t<decltype(a.at(i))> {
+    return a.at(i);
+  }
+};
+
+/// The I-th element of a pair, tuple or array.
+template <std::size_t I>
+struct element {
+  static constexpr char text[] = {'[', I < 10 ? char('0' + I) : char('0' + I / 10 % 10),
+                                  I < 10 ? ']' : char('0' + I % 10), I < 10 ? '\0' : ']', '\0'};
+  static constexpr std::string_view task_label{text};
+  template <class Tuple>
+  auto operator()(Tuple const& tuple) const {
+    using std::get;
+    static_assert(std::is_copy_constructible_v<std::tuple_element_t<I, Tuple>>,
+                  "dally: an unpacked element is copied, so its type must be copyable; take the whole tuple in a task");
+    return std::tuple_element_t<I, Tuple>(get<I>(tuple));
+  }
+};
+
+}  // namespace detail
+
+template <class T>
+template <class Index>
+auto lazy<T>::operator[](Index&& index) const {
+  return detail::record_operation<detail::subscript>(*this, std::forward<Index>(index));
+}
+
+/// Records a read of a data member: `x->*&S::member`.
+template <class T, class M, class Class>
+[[nodiscard]] auto operator->*(lazy<T> const& x, M Class::* member) {
+  return x.call(member);
+}
+
+/// The I-th element of a lazy pair, tuple or array; what structured bindings call.
+template <std::size_t I, detail::tuple_like T>
+[[nodiscard]] auto get(lazy<T> const& x) {
+  return detail::record_operation<detail::element<I>>(x);
+}
+
+}  // namespace dally
+
+template <dally::detail::tuple_like T>
+struct std::tuple_size<dally::lazy<T>> : std::tuple_size<T> {};
+template <std::size_t I, dally::detail::tuple_like T>
+struct std::tuple_element<I, dally::lazy<T>> {
+  using type = dally::lazy<std::tuple_element_t<I, T>>;
+};

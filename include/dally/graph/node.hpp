@@ -1,0 +1,290 @@
+#pragma once
+
+#include <atomic>
+#include <cassert>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <new>
+#include <source_location>
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include "dally/core/key.hpp"
+#include "dally/core/slot.hpp"
+#include "dally/graph/inputs.hpp"
+#include "dally/graph/node_arena.hpp"
+
+namespace dally {
+
+class node;
+
+/// What a wrapped function may be told about its tasks. An aggregate: name the fields.
+struct task_options {
+  std::string name{};  ///< label in graphs, errors and profiles: it may repeat and identifies nothing
+};
+
+/// How the nodes of one kind behave: one constant table for each function type and list of argument types.
+struct node_type {
+  value_type const* result;
+  /// Calls the function with its inputs and constructs what it returned at `result`. Null for a value.
+  /// May return a node instead, a reference to which passes to the caller: then that node's value is this one's.
+  node* (*invoke)(node const& self, inputs const& in, void* result);
+  /// Ends the callable and the recorded arguments; null where that does nothing.
+  void (*destroy)(void* payload) noexcept;
+  /// The declared name of the function, or "" where only the symbol table or the place can tell.
+  std::string (*label)(node const& self);
+  std::uint32_t payload_alignment;
+  std::uint32_t payload_size;
+};
+
+/// One result that a node takes: whose, and whether the function takes it by value.
+class dependency {
+ public:
+  dependency(node const* from, bool by_value) noexcept
+      : bits_{reinterpret_cast<std::uintptr_t>(from) | static_cast<std::uintptr_t>(by_value)} {}
+
+  [[nodiscard]] node const* from() const noexcept { return reinterpret_cast<node const*>(bits_ & ~std::uintptr_t{1}); }
+  [[nodiscard]] bool by_value() const noexcept { return (bits_ & 1) != 0; }
+
+ private:
+  std::uintptr_t bits_;
+};
+
+/// The dependencies of a node, in the order of its arguments.
+class dependency_list {
+ public:
+  dependency_list(dependency const* first, std::size_t size) noexcept : first_{first}, size_{size} {}
+  [[nodiscard]] dependency const* begin() const noexcept { return first_; }
+  [[nodiscard]] dependency const* end() const noexcept { return first_ + size_; }
+  [[nodiscard]] std::size_t size() const noexcept { return size_; }
+  [[nodiscard]] dependency operator[](std::size_t i) const noexcept { return first_[i]; }
+
+ private:
+  dependency const* first_;
+  std::size_t size_;
+};
+
+/// A recorded call: a function, its arguments, and the nodes whose results it takes. Immutable once recorded, and
+/// it knows nothing of runs.
+///
+/// In memory  this header, the dependencies, then the payload: callable and plain arguments. 48 bytes for an
+///            `int(int)`. What few nodes have, a name, stands in a table of its own before the header
+/// Lifetime   counted by handles and by the nodes that depend on it; ends without recursion (see release)
+/// Threads    any may read it; the counts are atomic
+class node {
+ public:
+  node(node const&) = delete;
+  node& operator=(node const&) = delete;
+
+  [[nodiscard]] node_type const& type() const noexcept { return *type_; }
+  [[nodiscard]] dependency_list dependencies() const noexcept {
+    return {reinterpret_cast<dependency const*>(this + 1), dependency_count_};
+  }
+  /// Above the numbers of all dependencies; ascends in the order in which one thread records.
+  [[nodiscard]] std::uint64_t number() const noexcept { return bits_ >> flag_bits; }
+  /// Where its function was wrapped by `delayed`.
+  [[nodiscard]] std::source_location place() const noexcept { return place_; }
+  /// Whether this is a literal or a persisted result: there is nothing to run, the payload is the value.
+  [[nodiscard]] bool is_value() const noexcept { return type_->invoke == nullptr; }
+  /// What `delayed(f, {...})` was given, or null.
+  [[nodiscard]] task_options const* options() const noexcept {
+    return (bits_ & has_options) != 0
+               ? *reinterpret_cast<task_options const* const*>(reinterpret_cast<std::byte const*>(this) - sizeof(void*))
+               : nullptr;
+  }
+
+  [[nodiscard]] void const* payload() const noexcept {
+    return reinterpret_cast<std::byte const*>(this) + payload_offset(*type_, dependency_count_);
+  }
+
+  /// What to call the task in pictures, errors and profiles. Cost: may read a symbol table at the first call.
+  [[nodiscard]] std::string label() const {
+    if (task_options const* const given = options(); given != nullptr && !given->name.empty()) return given->name;
+    if (std::string known = type_->label(*this); !known.empty()) return known;
+    return "function at " + place_text();
+  }
+
+  /// File name and line of place(), as `file.cpp:12`.
+  [[nodiscard]] std::string place_text() const {
+    std::string_view file = place_.file_name();
+    if (auto const slash = file.rfind('/'); slash != file.npos) file.remove_prefix(slash + 1);
+    return std::string{file} + ':' + std::to_string(place_.line());
+  }
+
+  /// Who this task is; unique in this process.
+  [[nodiscard]] dally::key key() const {
+    std::uint64_t const arena = node_block::of(this).arena();
+    return {label(), scrambled(number() ^ (arena << 44)), scrambled(~number() + (arena << 20))};
+  }
+
+  void retain() const noexcept {
+    // A new reference is made from an existing one, which orders everything that matters.
+    references_.fetch_add(1, std::memory_order_relaxed);
+  }
+
+  /// Gives one reference back; the last ends the node and, without recursion, whatever it alone kept alive.
+  void release() const noexcept;
+
+  /// Records a node: `fill(dependencies)` writes `dependency_count` dependencies, each of which holds a reference
+  /// that passes to the node, and `construct(payload)` constructs the payload.
+  ///
+  /// Errors  resource_error, std::bad_alloc, and whatever `construct` throws; then nothing is recorded
+  template <class Construct, class Fill>
+  static node* record(node_type const& type, std::source_location place, task_options const* options,
+                      std::size_t dependency_count, Construct&& construct, Fill&& fill) {
+    std::size_t const offset = payload_offset(type, dependency_count);
+    std::size_t const prefix = options == nullptr ? 0 : std::size_t{8};
+    std::size_t const alignment = type.payload_alignment < 8 ? 8 : type.payload_alignment;
+    std::size_t const lead = (prefix + alignment - 1) & ~(alignment - 1);
+    node_arena& arena = node_arena::mine();
+    std::byte* const memory = arena.allocate(lead + offset + type.payload_size, alignment) + lead;
+    pending guard{memory, nullptr};
+    if (options != nullptr) guard.options = new task_options{*options};
+    construct(static_cast<void*>(memory + offset));
+    node* const recorded = ::new (static_cast<void*>(memory)) node{type, place, dependency_count};
+    auto* const row = reinterpret_cast<dependency*>(recorded + 1);
+    fill(row);
+    std::uint64_t floor = 0;
+    for (std::size_t i = 0; i < dependency_count; ++i) {
+      std::uint64_t const number = row[i].from()->number();
+      if (number > floor) floor = number;
+    }
+    recorded->bits_ = arena.next_number(floor) << flag_bits;
+    if (options != nullptr) {
+      *reinterpret_cast<task_options const**>(memory - sizeof(void*)) = guard.options;
+      recorded->bits_ |= has_options;
+    }
+    guard.memory = nullptr;
+    return recorded;
+  }
+
+ private:
+  static constexpr unsigned flag_bits = 8;
+  static constexpr std::uint64_t has_options = 1;
+
+  node(node_type const& type, std::source_location place, std::size_t dependency_count) noexcept
+      : type_{&type}, place_{place}, dependency_count_{static_cast<std::uint32_t>(dependency_count)} {
+    assert(dependency_count <= 0xffff'ffffU);
+  }
+  ~node() = default;
+
+  // What record() has begun: undone if the payload's constructor throws.
+  struct pending {
+    std::byte* memory;
+    task_options* options;
+    ~pending() {
+      if (memory == nullptr) return;
+      delete options;
+      node_block::of(memory).bury(1);
+    }
+  };
+
+  static constexpr std::size_t payload_offset(node_type const& type, std::size_t dependency_count) noexcept;
+
+  // The finaliser of MurmurHash3 (A. Appleby, public domain): a bijection, so different numbers stay different.
+  static constexpr std::uint64_t scrambled(std::uint64_t x) noexcept {
+    x = (x ^ (x >> 33)) * 0xff51afd7ed558ccdU;
+    x = (x ^ (x >> 33)) * 0xc4ceb9fe1a85ec53U;
+    return x ^ (x >> 33);
+  }
+
+  // The dead wait in a list of their thread, linked through their own memory, so that neither chains of nodes nor
+  // payloads that hold handles recurse.
+  struct graveyard {
+    node* top;
+    bool digging;
+  };
+  static constinit inline thread_local graveyard dead_{};
+
+  static void drop(node const* n) noexcept;
+  static void bury_dead() noexcept;
+
+  node_type const* type_;
+  union {
+    std::source_location place_;
+    node* next_dead_;
+  };
+  mutable std::atomic<std::uint32_t> references_{1};
+  std::uint32_t dependency_count_;
+  std::uint64_t bits_ = 0;  // number and flags
+};
+
+static_assert(sizeof(node) == 32 && alignof(node) == 8);
+static_assert(sizeof(dependency) == 8);
+
+constexpr std::size_t node::payload_offset(node_type const& type, std::size_t dependency_count) noexcept {
+  std::size_t const end = sizeof(node) + dependency_count * sizeof(dependency);
+  return (end + type.payload_alignment - 1) & ~(std::size_t{type.payload_alignment} - 1);
+}
+
+inline void node::release() const noexcept {
+  drop(this);
+  if (dead_.top != nullptr && !dead_.digging) bury_dead();
+}
+
+inline void node::drop(node const* n) noexcept {
+  // The only holder need not count down: nobody else can make a reference. Acquires what other holders did before
+  // they released theirs.
+  if (n->references_.load(std::memory_order_acquire) != 1 &&
+      n->references_.fetch_sub(1, std::memory_order_acq_rel) != 1) {
+    return;
+  }
+  auto* const dead = const_cast<node*>(n);
+  dead->next_dead_ = dead_.top;
+  dead_.top = dead;
+}
+
+inline void node::bury_dead() noexcept {
+  dead_.digging = true;
+  node_block* block = nullptr;
+  std::int64_t count = 0;
+  while (dead_.top != nullptr) {
+    node* const dead = dead_.top;
+    dead_.top = dead->next_dead_;
+    delete dead->options();
+    if (dead->type_->destroy != nullptr) dead->type_->destroy(const_cast<void*>(dead->payload()));
+    for (dependency const d : dead->dependencies()) drop(d.from());
+    node_block* const its = &node_block::of(dead);
+    if (its != block) {
+      if (block != nullptr) block->bury(count);
+      block = its;
+      count = 0;
+    }
+    ++count;
+  }
+  if (block != nullptr) block->bury(count);
+  dead_.digging = false;
+}
+
+/// A counted reference to a node.
+class node_ref {
+ public:
+  node_ref() = default;
+  /// Takes over a reference that the caller holds.
+  explicit node_ref(node const* owned) noexcept : node_{owned} {}
+  node_ref(node_ref const& other) noexcept : node_{other.node_} {
+    if (node_ != nullptr) node_->retain();
+  }
+  node_ref(node_ref&& other) noexcept : node_{std::exchange(other.node_, nullptr)} {}
+  node_ref& operator=(node_ref other) noexcept {
+    std::swap(node_, other.node_);
+    return *this;
+  }
+  ~node_ref() {
+    if (node_ != nullptr) node_->release();
+  }
+
+  [[nodiscard]] node const* get() const noexcept { return node_; }
+  [[nodiscard]] node const* operator->() const noexcept { return node_; }
+  [[nodiscard]] node const& operator*() const noexcept { return *node_; }
+  [[nodiscard]] explicit operator bool() const noexcept { return node_ != nullptr; }
+  /// Gives the reference to the caller.
+  [[nodiscard]] node const* detach() noexcept { return std::exchange(node_, nullptr); }
+
+ private:
+  node const* node_ = nullptr;
+};
+
+}  // namespace dally

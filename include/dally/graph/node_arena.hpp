@@ -1,0 +1,201 @@
+#pragma once
+
+#include <atomic>
+#include <bit>
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+#include "dally/core/block_cache.hpp"
+#include "dally/core/process.hpp"
+
+namespace dally {
+
+class node_arena;
+
+/// The start of every block of nodes: found from a node's address by masking, so nodes need no pointer to it.
+///
+/// A block goes back to the cache when all of its nodes have died and its arena has left it.
+class node_block {
+ public:
+  static node_block& of(void const* node) noexcept {
+    return *reinterpret_cast<node_block*>(reinterpret_cast<std::uintptr_t>(node) & ~(std::uintptr_t{block_bytes} - 1));
+  }
+
+  /// Which arena allocates here: nodes of one arena have ascending numbers at ascending positions.
+  [[nodiscard]] std::uint32_t arena() const noexcept { return arena_; }
+  /// A small number that no other live block has: where plans keep their notes about this block.
+  [[nodiscard]] std::uint32_t index() const noexcept { return index_; }
+  /// The order in which the arena opened its blocks.
+  [[nodiscard]] std::uint64_t serial() const noexcept { return serial_; }
+
+  /// Notes that `count` nodes of this block have died; recycles it after the last.
+  void bury(std::int64_t count) noexcept {
+    // Release our use of the nodes to, and acquire everybody's for, whoever recycles the block.
+    if (alive_.fetch_sub(count, std::memory_order_acq_rel) == count) recycle();
+  }
+
+  static constexpr std::size_t header_bytes = 64;
+
+ private:
+  friend class node_arena;
+
+  struct indices;
+
+  void recycle() noexcept;
+
+  // Nodes allocated less nodes dead; while the arena still allocates here only minus the dead, so never 0 by a death.
+  std::atomic<std::int64_t> alive_{0};
+  std::uint64_t serial_ = 0;
+  std::size_t blocks_ = 1;
+  std::uint32_t arena_ = 0;
+  std::uint32_t index_ = 0;
+};
+
+static_assert(sizeof(node_block) <= node_block::header_bytes);
+
+/// Numbers of blocks, dense because freed ones are given again. Guarded by process_state's mutex.
+struct node_block::indices {
+  std::vector<std::uint32_t> freed;
+  std::uint32_t next = 0;
+
+  static indices& instance() {
+    static indices* const the_one = new indices;
+    return *the_one;
+  }
+};
+
+inline void node_block::recycle() noexcept {
+  {
+    std::lock_guard const lock{process_state::instance().mutex};
+    // Room was reserved when the index was given, so this cannot throw.
+    indices::instance().freed.push_back(index_);
+  }
+  block_cache::instance().release(this, blocks_);
+}
+
+/// Where one thread's nodes are allocated: one after the other in blocks of 2 MiB.
+///
+/// Threads  one at a time; a thread that ends leaves its arena to the next one that starts to record
+/// Shape    addresses ascend within a block, serials from block to block; numbers ascend with both
+/// Cost     an addition and a comparison a node
+class node_arena {
+ public:
+  /// The calling thread's arena.
+  static node_arena& mine() {
+    if (current_ == nullptr) [[unlikely]]
+      adopt();
+    return *current_;
+  }
+
+  /// Room for a node of `bytes` bytes, aligned to `alignment` (a power of two up to 4,096), counted as one node of
+  /// its block. Errors: resource_error, std::bad_alloc.
+  [[nodiscard]] std::byte* allocate(std::size_t bytes, std::size_t alignment) {
+    std::uintptr_t const at = (next_ + alignment - 1) & ~(std::uintptr_t{alignment} - 1);
+    if (at + bytes > end_) [[unlikely]]
+      return allocate_in_new_block(bytes, alignment);
+    next_ = at + bytes;
+    ++allocated_;
+    return reinterpret_cast<std::byte*>(at);
+  }
+
+  /// The number of the next node, above `floor` and above those of all nodes of this arena.
+  [[nodiscard]] std::uint64_t next_number(std::uint64_t floor) noexcept {
+    last_number_ = (floor > last_number_ ? floor : last_number_) + 1;
+    return last_number_;
+  }
+
+ private:
+  explicit node_arena(std::uint32_t id) : id_{id} {}
+
+  // Arenas that wait for a thread. Guarded by process_state's mutex.
+  struct registry {
+    std::vector<node_arena*> idle;
+    std::uint32_t count = 0;
+
+    static registry& instance() {
+      static registry* const the_one = new registry;
+      return *the_one;
+    }
+  };
+
+  // Gives the arena back when its thread ends.
+  struct lease {
+    ~lease() {
+      node_arena* const arena = current_;
+      current_ = nullptr;
+      if (arena == nullptr) return;
+      std::lock_guard const lock{process_state::instance().mutex};
+      registry::instance().idle.push_back(arena);  // room was reserved when the arena was made
+    }
+  };
+
+  static void adopt() {
+    static thread_local lease returned_at_thread_exit;
+    static_cast<void>(returned_at_thread_exit);
+    std::lock_guard const lock{process_state::instance().mutex};
+    registry& all = registry::instance();
+    if (!all.idle.empty()) {
+      current_ = all.idle.back();
+      all.idle.pop_back();
+      return;
+    }
+    all.idle.reserve(all.count + 1);
+    current_ = new node_arena{all.count};
+    ++all.count;
+  }
+
+  std::byte* allocate_in_new_block(std::size_t bytes, std::size_t alignment) {
+    std::size_t const needed = node_block::header_bytes + bytes + alignment;
+    std::size_t const blocks = (needed + block_bytes - 1) / block_bytes;
+    void* const memory = block_cache::instance().acquire(blocks);
+    node_block* opened = nullptr;
+    try {
+      std::lock_guard const lock{process_state::instance().mutex};
+      auto& indices = node_block::indices::instance();
+      opened = ::new (memory) node_block;
+      if (indices.freed.empty()) {
+        indices.freed.reserve(std::bit_ceil(indices.next + std::size_t{1}));
+        opened->index_ = indices.next++;
+      } else {
+        opened->index_ = indices.freed.back();
+        indices.freed.pop_back();
+      }
+    } catch (...) {
+      block_cache::instance().release(memory, blocks);
+      throw;
+    }
+    opened->arena_ = id_;
+    opened->serial_ = ++last_serial_;
+    opened->blocks_ = blocks;
+    close_block();
+    block_ = opened;
+    next_ = reinterpret_cast<std::uintptr_t>(memory) + node_block::header_bytes;
+    // A node that needs more than a block has its blocks to itself: others would not find the header by masking.
+    end_ = reinterpret_cast<std::uintptr_t>(memory) + blocks * block_bytes;
+    std::uintptr_t const at = (next_ + alignment - 1) & ~(std::uintptr_t{alignment} - 1);
+    next_ = blocks == 1 ? at + bytes : end_;
+    ++allocated_;
+    return reinterpret_cast<std::byte*>(at);
+  }
+
+  void close_block() noexcept {
+    if (block_ == nullptr) return;
+    // From here on the count says how many nodes are alive; all may have died already. Acquires their ends.
+    if (block_->alive_.fetch_add(allocated_, std::memory_order_acq_rel) + allocated_ == 0) block_->recycle();
+    block_ = nullptr;
+    allocated_ = 0;
+  }
+
+  static constinit inline thread_local node_arena* current_ = nullptr;
+
+  std::uintptr_t next_ = 0;
+  std::uintptr_t end_ = 0;
+  std::int64_t allocated_ = 0;
+  std::uint64_t last_number_ = 0;
+  node_block* block_ = nullptr;
+  std::uint64_t last_serial_ = 0;
+  std::uint32_t id_;
+};
+
+}  // namespace dally
