@@ -1,0 +1,313 @@
+#pragma once
+
+#include <atomic>
+#include <cassert>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <exception>
+#include <optional>
+#include <source_location>
+#include <stop_token>
+#include <string>
+#include <type_traits>
+#include <utility>
+#include <vector>
+
+#include "dally/core/error.hpp"
+#include "dally/core/key.hpp"
+#include "dally/execution/interrupt.hpp"
+#include "dally/execution/observer.hpp"
+#include "dally/graph/plan.hpp"
+
+namespace dally {
+
+/// The task whose exception ended a run.
+struct failed_task {
+  std::string name;
+  dally::key key;
+  std::source_location place;
+};
+
+/// One run of a plan: what is waited for, what was produced, what went wrong. Schedulers decide who steps what; all
+/// else is here.
+///
+/// A scheduler either takes the plan's order, `sweep(0, size())`, or steps: first what `ready()` says, then what each
+/// step makes ready, until nothing is left. After a failure or a stop request steps go on but call no task, so a
+/// scheduler drains by itself; it may also return once `stopped()` and none of its steps is in flight.
+///
+/// Threads  `step` from several threads at once, each node once; the rest from one thread
+/// Errors   none of its own from step and sweep: a task's exception waits for finish()
+class execution {
+ public:
+  /// A run of `of`, which must outlive it.
+  explicit execution(dally::plan const& of, std::vector<observer*> const* observers = nullptr,
+                     std::stop_token const& stop = {})
+      : plan_{of},
+        observers_{observers != nullptr && !observers->empty() ? observers : nullptr},
+        run_{of},
+        values_{of.slot_bytes()},
+        interrupts_{stop_on_interrupt::handled()} {
+    if (of.uses() != nullptr) {
+      uses_ = scratch_array<std::atomic<std::uint32_t>>{of.size()};
+      alive_ = scratch_array<bool>{of.size()};
+      for (node_id n = 0; n < of.size(); ++n) {
+        ::new (&uses_[n]) std::atomic<std::uint32_t>{of.uses()[n]};
+        alive_[n] = false;
+      }
+    }
+    if (stop.stop_possible()) stop_.emplace(stop, stopper{this});
+    if (observers_ != nullptr) {
+      for (observer* const o : *observers_) o->run_started(run_);
+    }
+  }
+  execution(execution const&) = delete;
+  execution& operator=(execution const&) = delete;
+
+  /// Destroys every result that is left.
+  ~execution() {
+    end_observation(outcome::skipped);
+    if (uses_.data() == nullptr) return;
+    for (node_id n = 0; n < plan_.size(); ++n) {
+      if (alive_[n]) end_result(n);
+    }
+  }
+
+  [[nodiscard]] dally::plan const& plan() const noexcept { return plan_; }
+  [[nodiscard]] std::uint32_t size() const noexcept { return plan_.size(); }
+
+  /// The nodes that wait for nothing, in the plan's order. Call it before the first step.
+  [[nodiscard]] std::vector<node_id> const& ready() {
+    links_ = &plan_.linked();
+    waiting_ = scratch_array<std::atomic<std::uint32_t>>{plan_.size()};
+    for (node_id n = 0; n < plan_.size(); ++n) {
+      ::new (&waiting_[n]) std::atomic<std::uint32_t>{links_->waits_for[n]};
+    }
+    sinks_left_.store(links_->sinks, std::memory_order_relaxed);
+    return links_->ready;
+  }
+
+  /// The place of a node in the plan's order: of two ready nodes the one of lower rank deserves to run first.
+  [[nodiscard]] std::uint32_t rank(node_id n) const noexcept { return n; }
+
+  /// Whether the run has failed or been cancelled: no task is called any more.
+  [[nodiscard]] bool stopped() const noexcept {
+    // Orders nothing: a task that still starts is as if it had started before the stop.
+    return state_.load(std::memory_order_relaxed) != state::running ||
+           stop_on_interrupt::received_so_far() != interrupts_;
+  }
+
+  /// Whether every node has been stepped. Acquires what all steps wrote.
+  [[nodiscard]] bool finished() const noexcept { return sinks_left_.load(std::memory_order_acquire) == 0; }
+
+  /// Runs a ready node (unless stopped), ends the results that it was the last to take, and calls `on_ready(d)` for
+  /// each node that now waits for nothing, in the plan's order.
+  ///
+  /// Threads  any, several at once; `worker` is told to observers
+  template <class OnReady>
+  void step(node_id n, OnReady&& on_ready, unsigned worker = 0) {
+    if (observers_ == nullptr) [[likely]] {
+      perform<false>(n, worker);
+    } else {
+      perform<true>(n, worker);
+    }
+    if (uses_.data() != nullptr) end_inputs(n);
+    std::uint32_t const first = links_->first[n];
+    std::uint32_t const last = links_->first[n + 1];
+    if (first == last) {
+      // Releases our results to whoever sees the run finished.
+      sinks_left_.fetch_sub(1, std::memory_order_acq_rel);
+      return;
+    }
+    for (std::uint32_t i = first; i < last; ++i) {
+      node_id const dependent = links_->dependents[i];
+      // Release our result to, and acquire the siblings' results for, whoever runs the dependent. The last to arrive
+      // sees 1: all others have counted themselves off, so nobody else touches the counter any more.
+      auto& waiting = waiting_[dependent];
+      if (waiting.load(std::memory_order_acquire) == 1 || waiting.fetch_sub(1, std::memory_order_acq_rel) == 1) {
+        on_ready(dependent);
+      }
+    }
+  }
+
+  /// Runs the nodes first .. last - 1 in the plan's order on the calling thread. Instead of steps, not beside them.
+  void sweep(node_id first, node_id last, unsigned worker = 0) {
+    if (observers_ == nullptr) {
+      sweep_as<false>(first, last, worker);
+    } else {
+      sweep_as<true>(first, last, worker);
+    }
+    if (last == plan_.size()) sinks_left_.store(0, std::memory_order_release);  // to finished()
+  }
+
+  /// Ends the run. Errors: the exception of the first task that threw, its type unchanged; `cancelled`; `error` if the
+  /// scheduler left nodes behind although nothing had stopped it.
+  void finish() {
+    stop_.reset();
+    state const ended = state_.load(std::memory_order_acquire);
+    if (ended == state::failed) {
+      end_observation(outcome::failed);
+      std::rethrow_exception(error_);
+    }
+    if (skipped_.load(std::memory_order_relaxed) || (stopped() && !finished())) {
+      end_observation(outcome::skipped);
+      if (stop_on_interrupt::received_so_far() != interrupts_) stop_on_interrupt::handle();
+      throw cancelled{"the run was cancelled before all of its tasks had run: a stop was requested"};
+    }
+    if (!finished()) {
+      end_observation(outcome::failed);
+      throw error{"the scheduler returned before all " + std::to_string(size()) +
+                  " tasks had run: it must step every node that becomes ready"};
+    }
+    end_observation(outcome::done);
+  }
+
+  /// The task whose exception finish() threw; none after a success or a cancellation.
+  [[nodiscard]] std::optional<failed_task> failure() const {
+    if (state_.load(std::memory_order_acquire) != state::failed) return std::nullopt;
+    node const& task = plan_.task(failed_);
+    return failed_task{task.label(), task.key(), task.place()};
+  }
+
+  /// After finish(), once for each i: the value of the plan's i-th output, moved out at its last mention among them.
+  /// What belongs to the graph, a literal or a persisted value, is copied.
+  template <class T>
+  [[nodiscard]] T take_output(std::size_t i) {
+    std::uint32_t const edge = plan_.outputs()[i];
+    if ((edge & constant_edge) != 0) return copy_of(*static_cast<T const*>(plan_.constants()[edge & ~constant_edge]));
+    T& here = *static_cast<T*>(value(edge));
+    if constexpr (tracked_v<T>) {
+      if (uses_[edge].fetch_sub(1, std::memory_order_relaxed) == 1) return T(std::move(here));  // no step is left
+    }
+    return copy_of(here);
+  }
+
+ private:
+  enum class state : std::uint8_t { running, failed, cancelled };
+
+  struct stopper {
+    execution* of;
+    void operator()() const noexcept { of->stop_with(state::cancelled); }
+  };
+
+  template <class T>
+  static T copy_of(T const& value) {
+    if constexpr (std::is_copy_constructible_v<T>) {
+      return value;
+    } else {
+      throw graph_error{"a move-only value was asked for twice"};  // the plan has refused it
+    }
+  }
+
+  bool stop_with(state why) noexcept {
+    state expected = state::running;
+    return state_.compare_exchange_strong(expected, why, std::memory_order_acq_rel, std::memory_order_relaxed);
+  }
+
+  [[nodiscard]] std::byte* slot(node_id n) const noexcept {
+    return values_.data() + std::size_t{plan_.slots()[n]} * slot_unit;
+  }
+
+  [[nodiscard]] void* value(node_id n) const noexcept {
+    std::byte* const at = slot(n);
+    return plan_.task(n).type().result->boxed ? *reinterpret_cast<void**>(at) : at;
+  }
+
+  template <bool Watched>
+  void perform(node_id n, unsigned worker) {
+    if (stopped()) [[unlikely]] {
+      skip<Watched>(n, worker);
+      return;
+    }
+    task_record record{};
+    if constexpr (Watched) {
+      record.node = n;
+      record.worker = worker;
+      for (observer* const o : *observers_) o->task_started(run_, n, worker);
+      record.start = std::chrono::steady_clock::now();
+    }
+    node const& task = plan_.task(n);
+    value_type const& result = *task.type().result;
+    std::byte* const at = slot(n);
+    void* box = nullptr;
+    try {
+      if (result.boxed) [[unlikely]]
+        box = allocate_box(result);
+      inputs const in{plan_.edges(n).begin(), plan_.slots(), values_.data(), plan_.constants(), uses_.data()};
+      task.type().invoke(task, in, box != nullptr ? box : at);
+      if (box != nullptr) *reinterpret_cast<void**>(at) = box;
+      if (result.tracked) alive_[n] = true;
+    } catch (...) {
+      if (box != nullptr) free_box(result, box);
+      if (stop_with(state::failed)) {
+        error_ = std::current_exception();
+        failed_ = n;
+      }
+      record.outcome = outcome::failed;
+    }
+    if constexpr (Watched) {
+      record.end = std::chrono::steady_clock::now();
+      record.result_bytes = record.outcome == outcome::done ? result.size : 0;
+      for (observer* const o : *observers_) o->task_finished(run_, record);
+    }
+  }
+
+  template <bool Watched>
+  void skip(node_id n, unsigned worker) {
+    skipped_.store(true, std::memory_order_relaxed);  // read after all steps, which their counters order
+    if constexpr (Watched) {
+      auto const now = std::chrono::steady_clock::now();
+      task_record const record{n, worker, now, now, outcome::skipped, 0, 0};
+      for (observer* const o : *observers_) o->task_finished(run_, record);
+    }
+  }
+
+  template <bool Watched>
+  void sweep_as(node_id first, node_id last, unsigned worker) {
+    for (node_id n = first; n < last; ++n) {
+      perform<Watched>(n, worker);
+      if (uses_.data() != nullptr) end_inputs(n);
+    }
+  }
+
+  // Counts this node off its inputs; the last consumer of a result destroys it.
+  void end_inputs(node_id n) noexcept {
+    for (std::uint32_t const edge : plan_.edges(n)) {
+      if ((edge & constant_edge) != 0 || !plan_.task(edge).type().result->tracked) continue;
+      // Release our reads to, and acquire the others' for, whoever destroys or takes the value.
+      if (uses_[edge].fetch_sub(1, std::memory_order_acq_rel) == 1 && alive_[edge]) end_result(edge);
+    }
+  }
+
+  void end_result(node_id n) noexcept {
+    value_type const& type = *plan_.task(n).type().result;
+    void* const ended = value(n);
+    alive_[n] = false;
+    type.destroy(ended);
+    if (type.boxed) free_box(type, ended);
+  }
+
+  void end_observation(outcome how) noexcept {
+    if (observers_ == nullptr) return;
+    for (observer* const o : *observers_) o->run_finished(run_, how);
+    observers_ = nullptr;
+  }
+
+  dally::plan const& plan_;
+  std::vector<observer*> const* observers_;
+  run run_;
+  plan::links const* links_ = nullptr;
+  scratch_array<std::byte> values_;
+  scratch_array<std::atomic<std::uint32_t>> waiting_;  // by node: results that it still waits for
+  scratch_array<std::atomic<std::uint32_t>> uses_;     // by node: consumers that have not finished
+  scratch_array<bool> alive_;                          // by node: a tracked result is in its slot
+  std::atomic<state> state_{state::running};
+  std::atomic<bool> skipped_{false};
+  unsigned interrupts_;
+  std::atomic<std::uint32_t> sinks_left_{0};
+  std::exception_ptr error_;
+  node_id failed_ = 0;
+  std::optional<std::stop_callback<stopper>> stop_;
+};
+
+}  // namespace dally

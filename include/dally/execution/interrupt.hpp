@@ -1,0 +1,61 @@
+#pragma once
+
+#include <atomic>
+#include <csignal>
+#include <mutex>
+
+#include "dally/core/process.hpp"
+
+namespace dally {
+
+/// While one lives, SIGINT (Ctrl-C) cancels the runs of this process instead of ending it: tasks that run finish,
+/// the others are skipped, and `compute` throws `cancelled`. A SIGINT between two runs cancels the next one. A second
+/// one before the first has taken effect does what it did before the guard.
+///
+/// Threads  any; guards nest, the outermost restores the former handler
+class stop_on_interrupt {
+ public:
+  stop_on_interrupt() {
+    std::lock_guard const lock{process_state::instance().mutex};
+    if (guards_++ != 0) return;
+    handled_.store(received_.load(std::memory_order_relaxed), std::memory_order_relaxed);
+    struct sigaction action = {};
+    action.sa_handler = &received;
+    action.sa_flags = SA_RESTART;
+    ::sigemptyset(&action.sa_mask);
+    ::sigaction(SIGINT, &action, &former_);
+  }
+  stop_on_interrupt(stop_on_interrupt const&) = delete;
+  stop_on_interrupt& operator=(stop_on_interrupt const&) = delete;
+  ~stop_on_interrupt() {
+    std::lock_guard const lock{process_state::instance().mutex};
+    if (--guards_ != 0) return;
+    ::sigaction(SIGINT, &former_, nullptr);
+    handled_.store(received_.load(std::memory_order_relaxed), std::memory_order_relaxed);
+  }
+
+  /// Interrupts whose runs have been cancelled: what a run compares with while it lasts.
+  [[nodiscard]] static unsigned handled() noexcept { return handled_.load(std::memory_order_relaxed); }
+  /// Interrupts received so far. Orders nothing: a run only learns that it should stop.
+  [[nodiscard]] static unsigned received_so_far() noexcept { return received_.load(std::memory_order_relaxed); }
+  /// Notes that a run has been cancelled by the interrupts received so far.
+  static void handle() noexcept { handled_.store(received_so_far(), std::memory_order_relaxed); }
+
+ private:
+  static void received(int signal) {
+    if (received_.load(std::memory_order_relaxed) != handled_.load(std::memory_order_relaxed)) {
+      ::sigaction(SIGINT, &former_, nullptr);
+      ::raise(signal);
+      return;
+    }
+    received_.fetch_add(1, std::memory_order_relaxed);
+  }
+
+  static_assert(std::atomic<unsigned>::is_always_lock_free, "used in a signal handler");
+  static inline std::atomic<unsigned> received_{0};
+  static inline std::atomic<unsigned> handled_{0};
+  static inline int guards_ = 0;
+  static inline struct sigaction former_ = {};
+};
+
+}  // namespace dally

@@ -1,0 +1,105 @@
+#pragma once
+
+#include <concepts>
+#include <cstddef>
+#include <memory>
+#include <new>
+#include <type_traits>
+#include <utility>
+
+#include "dally/execution/execution.hpp"
+
+namespace dally {
+
+/// A policy that decides who steps which ready node, and when: `s.run(job)` returns when nothing of `job` is left.
+/// Copied for each run, so `run` may change it; what must not be copied is wrapped, as threads{pool} does.
+template <class S>
+concept scheduler = std::copy_constructible<std::remove_cvref_t<S>> &&
+                    requires(std::remove_cvref_t<S>& s, execution& job) { s.run(job); };
+
+/// Owns any scheduler; empty when default-constructed, which stands for the default one.
+///
+/// Errors  what the scheduler's copy constructor and run throw
+/// Cost    no allocation for schedulers of at most two pointers
+class any_scheduler {
+ public:
+  any_scheduler() = default;
+
+  template <class S>
+    requires(!std::same_as<std::remove_cvref_t<S>, any_scheduler> && scheduler<S>)
+  any_scheduler(S&& of) {  // NOLINT(google-explicit-constructor): any scheduler is one
+    using model = std::remove_cvref_t<S>;
+    if constexpr (fits<model>) {
+      ::new (static_cast<void*>(storage_)) model(std::forward<S>(of));
+    } else {
+      ::new (static_cast<void*>(storage_)) model*(new model(std::forward<S>(of)));
+    }
+    type_ = &table<model>;
+  }
+  any_scheduler(any_scheduler const& other) {
+    if (other.type_ == nullptr) return;
+    other.type_->copy(other.storage_, storage_);
+    type_ = other.type_;
+  }
+  any_scheduler(any_scheduler&& other) noexcept : any_scheduler{} { swap(other); }
+  any_scheduler& operator=(any_scheduler other) noexcept {
+    swap(other);
+    return *this;
+  }
+  ~any_scheduler() {
+    if (type_ != nullptr) type_->destroy(storage_);
+  }
+
+  [[nodiscard]] explicit operator bool() const noexcept { return type_ != nullptr; }
+
+  /// Runs `job` on the scheduler. Must not be empty.
+  void run(execution& job) { type_->run(storage_, job); }
+
+ private:
+  struct operations {
+    void (*run)(void* storage, execution& job);
+    void (*copy)(void const* from, void* to);
+    void (*destroy)(void* storage) noexcept;
+  };
+
+  // Moving a pointer or a trivial object is copying its bytes, which is what swap does.
+  template <class S>
+  static constexpr bool fits =
+      sizeof(S) <= 2 * sizeof(void*) && alignof(S) <= alignof(void*) && std::is_trivially_copyable_v<S>;
+
+  template <class S>
+  static S& in(void* storage) noexcept {
+    if constexpr (fits<S>) {
+      return *static_cast<S*>(storage);
+    } else {
+      return **static_cast<S**>(storage);
+    }
+  }
+
+  template <class S>
+  static constexpr operations table{[](void* storage, execution& job) { in<S>(storage).run(job); },
+                                    [](void const* from, void* to) {
+                                      S const& original = in<S>(const_cast<void*>(from));
+                                      if constexpr (fits<S>) {
+                                        ::new (to) S(original);
+                                      } else {
+                                        ::new (to) S*(new S(original));
+                                      }
+                                    },
+                                    [](void* storage) noexcept {
+                                      if constexpr (!fits<S>) delete &in<S>(storage);
+                                    }};
+
+  void swap(any_scheduler& other) noexcept {
+    std::swap(storage_[0], other.storage_[0]);
+    std::swap(storage_[1], other.storage_[1]);
+    std::swap(type_, other.type_);
+  }
+
+  void* storage_[2]{};
+  operations const* type_ = nullptr;
+};
+
+static_assert(scheduler<any_scheduler>);
+
+}  // namespace dally
