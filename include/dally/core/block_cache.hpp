@@ -13,6 +13,7 @@
 
 #include "dally/core/error.hpp"
 #include "dally/core/process.hpp"
+#include "dally/core/text.hpp"
 
 #if defined(__SANITIZE_ADDRESS__)
 #define DALLY_ADDRESS_SANITIZER 1
@@ -35,13 +36,13 @@ inline constexpr std::size_t block_bytes = std::size_t{2} << 20;
 /// Cost     a mutex; a system call where nothing suitable is spare
 class block_cache {
  public:
-  static block_cache& instance() {
+  [[gnu::noinline]] static block_cache& instance() {
     static block_cache* const the_one = new block_cache;
     return *the_one;
   }
 
   /// At least `blocks` blocks in a row. Errors: resource_error when the system refuses memory.
-  [[nodiscard]] void* acquire(std::size_t blocks) {
+  [[nodiscard, gnu::noinline]] void* acquire(std::size_t blocks) {
     blocks = std::bit_ceil(blocks);
     {
       std::lock_guard const lock{process_state::instance().mutex};
@@ -57,7 +58,7 @@ class block_cache {
   }
 
   /// Takes back what acquire(blocks) returned; keeps it if not too much is spare already.
-  void release(void* memory, std::size_t blocks) noexcept {
+  [[gnu::noinline]] void release(void* memory, std::size_t blocks) noexcept {
     blocks = std::bit_ceil(blocks);
     {
       std::lock_guard const lock{process_state::instance().mutex};
@@ -84,12 +85,13 @@ class block_cache {
   static void* map(std::size_t bytes) { return ::operator new(bytes, std::align_val_t{block_bytes}); }
   static void unmap(void* memory, std::size_t) noexcept { ::operator delete(memory, std::align_val_t{block_bytes}); }
 #else
-  static void* map(std::size_t bytes) {
+  [[gnu::cold]] static void* map(std::size_t bytes) {
     // Map one block more than asked and cut both ends off: mmap aligns to pages only.
     std::size_t const mapped = bytes + block_bytes;
     void* const raw = ::mmap(nullptr, mapped, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (raw == MAP_FAILED) {
-      throw resource_error{"the system refused " + std::to_string(bytes) + " bytes of memory for the graph", errno};
+      int const why = errno;
+      throw resource_error{joined({"the system refused ", decimal(bytes), " bytes of memory for a graph"}), why};
     }
     auto const first = reinterpret_cast<std::uintptr_t>(raw);
     std::uintptr_t const aligned = (first + block_bytes - 1) & ~(std::uintptr_t{block_bytes} - 1);
@@ -106,24 +108,32 @@ class block_cache {
   std::size_t spare_blocks_ = 0;
 };
 
-/// An array of trivial elements, uninitialised, in recycled blocks where it is large and from the heap where small.
+/// Memory for scratch arrays: recycled blocks where it is large, the heap where it is small.
+///
+/// Errors  std::bad_alloc, resource_error
+[[nodiscard, gnu::noinline]] inline void* acquire_scratch(std::size_t bytes) {
+  if (bytes < block_bytes / 2) return ::operator new(bytes);
+  return block_cache::instance().acquire((bytes + block_bytes - 1) / block_bytes);
+}
+[[gnu::noinline]] inline void release_scratch(void* memory, std::size_t bytes) noexcept {
+  if (bytes < block_bytes / 2) {
+    ::operator delete(memory);
+  } else {
+    block_cache::instance().release(memory, (bytes + block_bytes - 1) / block_bytes);
+  }
+}
+
+/// An array of trivial elements, uninitialised.
 ///
 /// Errors  std::bad_alloc, resource_error; then nothing is held
 template <class T>
 class scratch_array {
-  static_assert(std::is_trivially_destructible_v<T> && alignof(T) <= 64);
+  static_assert(std::is_trivially_destructible_v<T> && alignof(T) <= __STDCPP_DEFAULT_NEW_ALIGNMENT__);
 
  public:
   scratch_array() = default;
-  explicit scratch_array(std::size_t size) : size_{size} {
-    if (size == 0) return;
-    std::size_t const bytes = size * sizeof(T);
-    if (bytes < block_bytes / 2) {
-      data_ = static_cast<T*>(::operator new(bytes, std::align_val_t{alignment(bytes)}));
-    } else {
-      data_ = static_cast<T*>(block_cache::instance().acquire(blocks()));
-    }
-  }
+  explicit scratch_array(std::size_t size)
+      : data_{size == 0 ? nullptr : static_cast<T*>(acquire_scratch(size * sizeof(T)))}, size_{size} {}
   scratch_array(scratch_array&& other) noexcept
       : data_{std::exchange(other.data_, nullptr)}, size_{std::exchange(other.size_, 0)} {}
   scratch_array& operator=(scratch_array&& other) noexcept {
@@ -132,13 +142,7 @@ class scratch_array {
     return *this;
   }
   ~scratch_array() {
-    if (data_ == nullptr) return;
-    std::size_t const bytes = size_ * sizeof(T);
-    if (bytes < block_bytes / 2) {
-      ::operator delete(static_cast<void*>(data_), std::align_val_t{alignment(bytes)});
-    } else {
-      block_cache::instance().release(data_, blocks());
-    }
+    if (data_ != nullptr) release_scratch(data_, size_ * sizeof(T));
   }
 
   [[nodiscard]] T* data() const noexcept { return data_; }
@@ -146,10 +150,6 @@ class scratch_array {
   [[nodiscard]] T& operator[](std::size_t i) const noexcept { return data_[i]; }
 
  private:
-  [[nodiscard]] std::size_t blocks() const noexcept { return (size_ * sizeof(T) + block_bytes - 1) / block_bytes; }
-  // Small arrays stay with the plain allocator's alignment, its fast path; larger ones start on a cache line.
-  static constexpr std::size_t alignment(std::size_t bytes) noexcept { return bytes < 1024 ? 16 : 64; }
-
   T* data_ = nullptr;
   std::size_t size_ = 0;
 };

@@ -14,7 +14,7 @@ namespace dally {
 /// Never destroyed: threads and destructors that outlive main may still need it.
 class process_state {
  public:
-  static process_state& instance() {
+  [[gnu::noinline]] static process_state& instance() {
     static process_state* const the_one = new process_state;
     return *the_one;
   }

@@ -54,11 +54,13 @@ template <class Container>
     using handle = std::remove_cvref_t<decltype(*std::begin(lazies))>;
     using value = typename handle::value_type;
     if constexpr (std::is_void_v<value>) {
-      std::vector<lazy<std::monostate>> handles;
+      // Depends on the argument, so that only a collection of voids costs its compilation.
+      using waited = std::conditional_t<std::is_void_v<value>, std::monostate, value>;
+      std::vector<lazy<waited>> handles;
       for (handle const& x : lazies) {
         node const* const n = detail::node_of(x);
         n->retain();
-        handles.push_back(detail::make_lazy<std::monostate>(n));
+        handles.push_back(detail::make_lazy<waited>(n));
       }
       return detail::record<detail::all_done>(place, nullptr, detail::all_done{}, std::move(handles));
     } else {

@@ -23,9 +23,9 @@ namespace dally {
 namespace detail {
 
 template <class F>
-std::string type_label(node const& self) {
+[[gnu::cold]] std::string type_label(node const& self) {
   if constexpr (is_lambda_name(type_name<F>())) {
-    return "lambda at " + self.place_text();
+    return joined({"lambda at ", self.place_text()});
   } else {
     return declared_name(type_name<F>());
   }
@@ -33,7 +33,7 @@ std::string type_label(node const& self) {
 
 /// The declared name of the callable at the start of a node's payload; "" for a function that has no symbol.
 template <class F>
-std::string callable_label(node const& self) {
+[[gnu::cold]] std::string callable_label(node const& self) {
   if constexpr (requires { F::task_label; }) {
     return std::string{std::string_view{F::task_label}};
   } else if constexpr (requires { typename F::stands_for; }) {
@@ -80,7 +80,7 @@ struct call_plan {
   static constexpr modes with_unknown(std::size_t mask, std::index_sequence<I...>) {
     modes all{};
     std::size_t bit = 1;
-    auto const choose = [&]<std::size_t J, class Argument>() {
+    [[maybe_unused]] auto const choose = [&]<std::size_t J, class Argument>() {
       if constexpr (known<J, Argument>) {
         all[J] = known_mode<typename parameter_at<J, parameters>::type, Argument>();
       } else {
@@ -103,7 +103,7 @@ struct call_plan {
   template <std::size_t Mask, class Callable>
   static constexpr bool works_with() {
     return []<std::size_t... I>(std::index_sequence<I...>) {
-      constexpr modes tried = with_unknown(Mask, std::index_sequence<I...>{});
+      [[maybe_unused]] constexpr modes tried = with_unknown(Mask, std::index_sequence<I...>{});
       return callable_with<Callable, typename argument<A>::template passed<tried[I]>...>;
     }(indices);
   }
@@ -134,10 +134,16 @@ struct call_plan {
   static constexpr bool callable = const_callable || as_copy != none;
   static constexpr modes chosen = with_unknown(const_callable ? as_const : callable ? as_copy : 0, indices);
 
+  template <std::size_t... I>
+  static auto try_call(std::index_sequence<I...>)
+      -> decltype(detail::invoke(std::declval<std::conditional_t<const_callable, F const&, F&>>(),
+                                 std::declval<typename argument<A>::template passed<chosen[I]>>()...));
+  using returned = decltype(try_call(std::index_sequence_for<A...>{}));
+
   // What is said of a call that does not compile.
   template <std::size_t... I>
   static constexpr bool wants_reference(std::index_sequence<I...>) {
-    auto const refused = []<std::size_t J, class Argument>() {
+    [[maybe_unused]] auto const refused = []<std::size_t J, class Argument>() {
       using parameter = typename parameter_at<J, parameters>::type;
       return std::is_lvalue_reference_v<parameter> && !std::is_const_v<std::remove_reference_t<parameter>> &&
              !is_reference_wrapper<Argument>;
@@ -146,7 +152,7 @@ struct call_plan {
   }
   template <std::size_t... I>
   static constexpr bool moves_recorded(std::index_sequence<I...>) {
-    auto const refused = []<std::size_t J, class Argument>() {
+    [[maybe_unused]] auto const refused = []<std::size_t J, class Argument>() {
       using parameter = typename parameter_at<J, parameters>::type;
       return !holds_lazy<Argument> && !std::is_copy_constructible_v<Argument> &&
              !std::is_lvalue_reference_v<parameter> && known<J, Argument>;
@@ -206,7 +212,7 @@ struct recorded_call {
     }
   }
 
-  using returned = decltype(std::declval<recorded_call const&>().run(std::declval<inputs const&>(), indices{}));
+  using returned = typename calling::returned;
   using result = std::decay_t<returned>;
 
   [[nodiscard]] static recorded_call const& of(node const& self) noexcept {
@@ -265,7 +271,7 @@ node const* record_call(std::source_location place, task_options const* options,
                                {part<I, typename argument<A>::stored>{argument<A>::store(args)}...}};
       },
       [&](dependency* row) {
-        dependency_writer writer{row};
+        [[maybe_unused]] dependency_writer writer{row};
         (argument<A>::template link<call::calling::chosen[I]>(args, part_at<I>(kept->kept), writer), ...);
       });
 }

@@ -45,7 +45,7 @@ std::string literal_label(node const& self) {
   } else if constexpr (std::is_arithmetic_v<T>) {
     return std::to_string(value);
   } else if constexpr (std::is_convertible_v<T const&, std::string_view>) {
-    return '"' + std::string{std::string_view{value}} + '"';
+    return joined({"\"", value, "\""});
   } else {
     return std::string{type_name<T>()};
   }
@@ -160,7 +160,7 @@ std::basic_ostream<char, Traits>& operator<<(std::basic_ostream<char, Traits>& o
 
 namespace detail {
 
-[[noreturn]] inline void throw_empty_handle() {
+[[noreturn, gnu::cold]] inline void throw_empty_handle() {
   throw graph_error{"an empty lazy was used: it was default-constructed or moved from; assign a recorded value first"};
 }
 

@@ -88,7 +88,7 @@ struct rebound {
   using type = A;
 };
 template <class A, class From, class To>
-  requires std::is_same_v<typename std::allocator_traits<A>::value_type, From>
+  requires std::is_same_v<typename A::value_type, From>
 struct rebound<A, From, To> {
   using type = typename std::allocator_traits<A>::template rebind_alloc<To>;
 };

@@ -16,6 +16,7 @@
 
 #include "dally/core/error.hpp"
 #include "dally/core/key.hpp"
+#include "dally/core/text.hpp"
 #include "dally/execution/interrupt.hpp"
 #include "dally/execution/observer.hpp"
 #include "dally/graph/plan.hpp"
@@ -41,12 +42,14 @@ struct failed_task {
 class execution {
  public:
   /// A run of `of`, which must outlive it.
-  explicit execution(dally::plan const& of, std::vector<observer*> const* observers = nullptr,
+  [[gnu::noinline]] explicit execution(dally::plan const& of, std::vector<observer*> const* observers = nullptr,
                      std::stop_token const& stop = {})
       : plan_{of},
         observers_{observers != nullptr && !observers->empty() ? observers : nullptr},
         run_{of},
         values_{of.slot_bytes()},
+        stop_{stop},
+        stop_possible_{stop.stop_possible()},
         interrupts_{stop_on_interrupt::handled()} {
     if (of.uses() != nullptr) {
       uses_ = scratch_array<std::atomic<std::uint32_t>>{of.size()};
@@ -56,7 +59,6 @@ class execution {
         alive_[n] = false;
       }
     }
-    if (stop.stop_possible()) stop_.emplace(stop, stopper{this});
     if (observers_ != nullptr) {
       for (observer* const o : *observers_) o->run_started(run_);
     }
@@ -65,7 +67,7 @@ class execution {
   execution& operator=(execution const&) = delete;
 
   /// Destroys every result that is left.
-  ~execution() {
+  [[gnu::noinline]] ~execution() {
     end_observation(outcome::skipped);
     if (uses_.data() == nullptr) return;
     for (node_id n = 0; n < plan_.size(); ++n) {
@@ -77,7 +79,7 @@ class execution {
   [[nodiscard]] std::uint32_t size() const noexcept { return plan_.size(); }
 
   /// The nodes that wait for nothing, in the plan's order. Call it before the first step.
-  [[nodiscard]] std::vector<node_id> const& ready() {
+  [[nodiscard, gnu::noinline]] std::vector<node_id> const& ready() {
     links_ = &plan_.linked();
     waiting_ = scratch_array<std::atomic<std::uint32_t>>{plan_.size()};
     for (node_id n = 0; n < plan_.size(); ++n) {
@@ -93,8 +95,8 @@ class execution {
   /// Whether the run has failed or been cancelled: no task is called any more.
   [[nodiscard]] bool stopped() const noexcept {
     // Orders nothing: a task that still starts is as if it had started before the stop.
-    return state_.load(std::memory_order_relaxed) != state::running ||
-           stop_on_interrupt::received_so_far() != interrupts_;
+    return failed_.load(std::memory_order_relaxed) || stop_on_interrupt::received_so_far() != interrupts_ ||
+           (stop_possible_ && stop_.stop_requested());
   }
 
   /// Whether every node has been stepped. Acquires what all steps wrote.
@@ -142,30 +144,22 @@ class execution {
 
   /// Ends the run. Errors: the exception of the first task that threw, its type unchanged; `cancelled`; `error` if the
   /// scheduler left nodes behind although nothing had stopped it.
-  void finish() {
-    stop_.reset();
-    state const ended = state_.load(std::memory_order_acquire);
-    if (ended == state::failed) {
+  [[gnu::noinline]] void finish() {
+    if (failed_.load(std::memory_order_acquire)) {
       end_observation(outcome::failed);
       std::rethrow_exception(error_);
     }
-    if (skipped_.load(std::memory_order_relaxed) || (stopped() && !finished())) {
-      end_observation(outcome::skipped);
-      if (stop_on_interrupt::received_so_far() != interrupts_) stop_on_interrupt::handle();
-      throw cancelled{"the run was cancelled before all of its tasks had run: a stop was requested"};
+    if (finished() && !skipped_.load(std::memory_order_relaxed)) {
+      end_observation(outcome::done);
+      return;
     }
-    if (!finished()) {
-      end_observation(outcome::failed);
-      throw error{"the scheduler returned before all " + std::to_string(size()) +
-                  " tasks had run: it must step every node that becomes ready"};
-    }
-    end_observation(outcome::done);
+    fail_unfinished();
   }
 
   /// The task whose exception finish() threw; none after a success or a cancellation.
-  [[nodiscard]] std::optional<failed_task> failure() const {
-    if (state_.load(std::memory_order_acquire) != state::failed) return std::nullopt;
-    node const& task = plan_.task(failed_);
+  [[nodiscard, gnu::cold]] std::optional<failed_task> failure() const {
+    if (!failed_.load(std::memory_order_acquire)) return std::nullopt;
+    node const& task = plan_.task(failed_node_);
     return failed_task{task.label(), task.key(), task.place()};
   }
 
@@ -183,13 +177,6 @@ class execution {
   }
 
  private:
-  enum class state : std::uint8_t { running, failed, cancelled };
-
-  struct stopper {
-    execution* of;
-    void operator()() const noexcept { of->stop_with(state::cancelled); }
-  };
-
   template <class T>
   static T copy_of(T const& value) {
     if constexpr (std::is_copy_constructible_v<T>) {
@@ -199,9 +186,22 @@ class execution {
     }
   }
 
-  bool stop_with(state why) noexcept {
-    state expected = state::running;
-    return state_.compare_exchange_strong(expected, why, std::memory_order_acq_rel, std::memory_order_relaxed);
+  [[gnu::cold]] void fail_unfinished() {
+    bool const stop_seen = stopped();
+    end_observation(stop_seen ? outcome::skipped : outcome::failed);
+    if (stop_on_interrupt::received_so_far() != interrupts_) stop_on_interrupt::handle();
+    if (stop_seen) throw cancelled{"the run was cancelled before all of its tasks had run: a stop was requested"};
+    throw error{joined({"the scheduler returned before all ", decimal(size()),
+                        " tasks had run: it must step every node that becomes ready"})};
+  }
+
+  // Keeps the first exception; called in a handler.
+  [[gnu::cold, gnu::noinline]] void fail(node_id n) noexcept {
+    // Only the first gets past; finish() reads what it wrote after all steps, which their counters order.
+    if (failing_.exchange(true, std::memory_order_relaxed)) return;
+    error_ = std::current_exception();
+    failed_node_ = n;
+    failed_.store(true, std::memory_order_release);
   }
 
   [[nodiscard]] std::byte* slot(node_id n) const noexcept {
@@ -239,10 +239,7 @@ class execution {
       if (result.tracked) alive_[n] = true;
     } catch (...) {
       if (box != nullptr) free_box(result, box);
-      if (stop_with(state::failed)) {
-        error_ = std::current_exception();
-        failed_ = n;
-      }
+      fail(n);
       record.outcome = outcome::failed;
     }
     if constexpr (Watched) {
@@ -253,7 +250,7 @@ class execution {
   }
 
   template <bool Watched>
-  void skip(node_id n, unsigned worker) {
+  [[gnu::cold]] void skip(node_id n, unsigned worker) {
     skipped_.store(true, std::memory_order_relaxed);  // read after all steps, which their counters order
     if constexpr (Watched) {
       auto const now = std::chrono::steady_clock::now();
@@ -271,7 +268,7 @@ class execution {
   }
 
   // Counts this node off its inputs; the last consumer of a result destroys it.
-  void end_inputs(node_id n) noexcept {
+  [[gnu::noinline]] void end_inputs(node_id n) noexcept {
     for (std::uint32_t const edge : plan_.edges(n)) {
       if ((edge & constant_edge) != 0 || !plan_.task(edge).type().result->tracked) continue;
       // Release our reads to, and acquire the others' for, whoever destroys or takes the value.
@@ -279,7 +276,7 @@ class execution {
     }
   }
 
-  void end_result(node_id n) noexcept {
+  [[gnu::noinline]] void end_result(node_id n) noexcept {
     value_type const& type = *plan_.task(n).type().result;
     void* const ended = value(n);
     alive_[n] = false;
@@ -287,10 +284,9 @@ class execution {
     if (type.boxed) free_box(type, ended);
   }
 
-  void end_observation(outcome how) noexcept {
+  [[gnu::noinline]] void end_observation(outcome how) noexcept {
     if (observers_ == nullptr) return;
-    for (observer* const o : *observers_) o->run_finished(run_, how);
-    observers_ = nullptr;
+    for (observer* const o : *std::exchange(observers_, nullptr)) o->run_finished(run_, how);
   }
 
   dally::plan const& plan_;
@@ -301,13 +297,15 @@ class execution {
   scratch_array<std::atomic<std::uint32_t>> waiting_;  // by node: results that it still waits for
   scratch_array<std::atomic<std::uint32_t>> uses_;     // by node: consumers that have not finished
   scratch_array<bool> alive_;                          // by node: a tracked result is in its slot
-  std::atomic<state> state_{state::running};
+  std::stop_token stop_;
+  bool stop_possible_;
+  std::atomic<bool> failing_{false};
+  std::atomic<bool> failed_{false};
   std::atomic<bool> skipped_{false};
   unsigned interrupts_;
   std::atomic<std::uint32_t> sinks_left_{0};
   std::exception_ptr error_;
-  node_id failed_ = 0;
-  std::optional<std::stop_callback<stopper>> stop_;
+  node_id failed_node_ = 0;
 };
 
 }  // namespace dally

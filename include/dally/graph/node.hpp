@@ -13,6 +13,7 @@
 
 #include "dally/core/key.hpp"
 #include "dally/core/slot.hpp"
+#include "dally/core/text.hpp"
 #include "dally/graph/inputs.hpp"
 #include "dally/graph/node_arena.hpp"
 
@@ -100,21 +101,20 @@ class node {
   }
 
   /// What to call the task in pictures, errors and profiles. Cost: may read a symbol table at the first call.
-  [[nodiscard]] std::string label() const {
+  [[nodiscard, gnu::cold]] std::string label() const {
     if (task_options const* const given = options(); given != nullptr && !given->name.empty()) return given->name;
     if (std::string known = type_->label(*this); !known.empty()) return known;
-    return "function at " + place_text();
+    return joined({"function at ", place_text()});
   }
 
   /// File name and line of place(), as `file.cpp:12`.
-  [[nodiscard]] std::string place_text() const {
-    std::string_view file = place_.file_name();
-    if (auto const slash = file.rfind('/'); slash != file.npos) file.remove_prefix(slash + 1);
-    return std::string{file} + ':' + std::to_string(place_.line());
+  [[nodiscard, gnu::cold]] std::string place_text() const {
+    std::string_view const file = place_.file_name();
+    return joined({file.substr(file.rfind('/') + 1), ":", decimal(place_.line())});  // npos + 1 is 0
   }
 
   /// Who this task is; unique in this process.
-  [[nodiscard]] dally::key key() const {
+  [[nodiscard, gnu::cold]] dally::key key() const {
     std::uint64_t const arena = node_block::of(this).arena();
     return {label(), scrambled(number() ^ (arena << 44)), scrambled(~number() + (arena << 20))};
   }

@@ -65,7 +65,7 @@ struct node_block::indices {
   }
 };
 
-inline void node_block::recycle() noexcept {
+[[gnu::cold, gnu::noinline]] inline void node_block::recycle() noexcept {
   {
     std::lock_guard const lock{process_state::instance().mutex};
     // Room was reserved when the index was given, so this cannot throw.
@@ -121,7 +121,7 @@ class node_arena {
 
   // Gives the arena back when its thread ends.
   struct lease {
-    ~lease() {
+    [[gnu::cold]] ~lease() {
       node_arena* const arena = current_;
       current_ = nullptr;
       if (arena == nullptr) return;
@@ -130,7 +130,7 @@ class node_arena {
     }
   };
 
-  static void adopt() {
+  [[gnu::cold, gnu::noinline]] static void adopt() {
     static thread_local lease returned_at_thread_exit;
     static_cast<void>(returned_at_thread_exit);
     std::lock_guard const lock{process_state::instance().mutex};
@@ -145,7 +145,7 @@ class node_arena {
     ++all.count;
   }
 
-  std::byte* allocate_in_new_block(std::size_t bytes, std::size_t alignment) {
+  [[gnu::cold, gnu::noinline]] std::byte* allocate_in_new_block(std::size_t bytes, std::size_t alignment) {
     std::size_t const needed = node_block::header_bytes + bytes + alignment;
     std::size_t const blocks = (needed + block_bytes - 1) / block_bytes;
     void* const memory = block_cache::instance().acquire(blocks);

@@ -1,12 +1,11 @@
 #pragma once
 
-#include <algorithm>
 #include <bit>
 #include <cstddef>
 #include <cstdint>
-#include <memory>
 #include <vector>
 
+#include "dally/core/block_cache.hpp"
 #include "dally/graph/node.hpp"
 
 namespace dally {
@@ -21,27 +20,21 @@ namespace dally {
 /// Cost     48 KiB per block that holds a node of the plan; clearing touches what was marked
 class node_marks {
  public:
-  static constexpr std::size_t word_count = block_bytes / 8 / 64;
-
-  struct block_marks {
-    std::uint64_t summary[word_count / 64]{};
-    std::uint64_t words[word_count]{};
-    std::uint32_t ranks[word_count];
-    node_block const* block = nullptr;
-  };
-
-  static node_marks& mine() {
+  [[gnu::noinline]] static node_marks& mine() {
     static thread_local node_marks the_one;
     return the_one;
   }
+  node_marks() = default;
+  node_marks(node_marks const&) = delete;
+  node_marks& operator=(node_marks const&) = delete;
+  ~node_marks() { keep(0); }
 
   /// Marks a node; true if it was not marked before. Errors: std::bad_alloc.
   bool mark(node const* n) {
     node_block const& block = node_block::of(n);
-    block_marks& marks =
-        block.index() < blocks_.size() && blocks_[block.index()] != nullptr && blocks_[block.index()]->block == &block
-            ? *blocks_[block.index()]
-            : enter(block);
+    std::uint32_t const index = block.index();
+    bool const entered = index < by_index_.size() && by_index_[index] != nullptr && by_index_[index]->block == &block;
+    block_marks& marks = entered ? *by_index_[index] : enter(block);
     std::size_t const bit = position(n);
     std::uint64_t& word = marks.words[bit / 64];
     std::uint64_t const mask = std::uint64_t{1} << (bit % 64);
@@ -53,7 +46,7 @@ class node_marks {
 
   /// How many marked nodes stand before this marked one, by the last number_all().
   [[nodiscard]] std::uint32_t rank(node const* n) const noexcept {
-    block_marks const& marks = *blocks_[node_block::of(n).index()];
+    block_marks const& marks = *by_index_[node_block::of(n).index()];
     std::size_t const bit = position(n);
     std::uint64_t const before = marks.words[bit / 64] & ((std::uint64_t{1} << (bit % 64)) - 1);
     return marks.ranks[bit / 64] + static_cast<std::uint32_t>(std::popcount(before));
@@ -63,16 +56,7 @@ class node_marks {
   /// `visit` returns false to give up. Only for nodes of one arena: positions follow numbers there.
   template <class Visit>
   bool each_downwards(Visit&& visit) {
-    // entered_ is a heap with the newest block on top; blocks that are done move behind it.
-    std::size_t open = entered_.size();
-    heap_size_ = open;
-    std::make_heap(entered_.begin(), entered_.begin() + static_cast<std::ptrdiff_t>(open), older);
-    done_.clear();
-    while (heap_size_ != 0) {
-      std::pop_heap(entered_.begin(), entered_.begin() + static_cast<std::ptrdiff_t>(heap_size_), older);
-      block_marks* const marks = entered_[--heap_size_];
-      entered_.pop_back();
-      done_.push_back(marks);
+    for (block_marks* marks = newest_; marks != nullptr; marks = marks->older) {
       for (std::size_t s = word_count / 64; s-- > 0;) {
         std::uint64_t summary_left = ~std::uint64_t{0};
         while (std::uint64_t const summary = marks->summary[s] & summary_left) {
@@ -83,58 +67,61 @@ class node_marks {
           while (std::uint64_t const word = marks->words[w] & left) {
             auto const bit = static_cast<unsigned>(63 - std::countl_zero(word));
             left = (std::uint64_t{1} << bit) - 1;
-            if (!visit(node_at(*marks, w * 64 + bit))) {
-              heap_size_ = no_heap;
-              return false;
-            }
+            if (!visit(node_at(*marks, w * 64 + bit))) return false;
           }
         }
       }
     }
-    heap_size_ = no_heap;
-    entered_.assign(done_.rbegin(), done_.rend());  // oldest first
-    done_.clear();
     return true;
   }
 
-  /// Gives every marked node its rank and visits them in that order: ascending positions, blocks in the order in
-  /// which they were entered (after each_downwards: the oldest first).
+  /// Gives every marked node its rank and visits them in that order: ascending positions, older blocks first.
   template <class Visit>
   void number_all(Visit&& visit) {
     std::uint32_t count = 0;
-    for (block_marks* const marks : entered_) {
-      each_word(*marks, [&](std::size_t w) {
-        marks->ranks[w] = count;
-        std::uint64_t word = marks->words[w];
-        count += static_cast<std::uint32_t>(std::popcount(word));
-        for (; word != 0; word &= word - 1) {
-          visit(node_at(*marks, w * 64 + static_cast<unsigned>(std::countr_zero(word))));
+    for (block_marks* marks = oldest_; marks != nullptr; marks = marks->newer) {
+      for (std::size_t s = 0; s < word_count / 64; ++s) {
+        for (std::uint64_t summary = marks->summary[s]; summary != 0; summary &= summary - 1) {
+          std::size_t const w = s * 64 + static_cast<unsigned>(std::countr_zero(summary));
+          std::uint64_t word = marks->words[w];
+          marks->ranks[w] = count;
+          count += static_cast<std::uint32_t>(std::popcount(word));
+          for (; word != 0; word &= word - 1) {
+            visit(node_at(*marks, w * 64 + static_cast<unsigned>(std::countr_zero(word))));
+          }
         }
-      });
+      }
     }
   }
 
   /// Forgets all marks; keeps a moderate amount of memory for the next plan.
-  void clear() noexcept {
-    entered_.insert(entered_.end(), done_.begin(), done_.end());
-    for (block_marks* const marks : entered_) {
-      each_word(*marks, [&](std::size_t w) { marks->words[w] = 0; });
-      for (std::uint64_t& summary : marks->summary) summary = 0;
+  [[gnu::noinline]] void clear() noexcept {
+    for (block_marks* marks = oldest_; marks != nullptr; marks = marks->newer) {
+      for (std::size_t s = 0; s < word_count / 64; ++s) {
+        for (std::uint64_t summary = marks->summary[s]; summary != 0; summary &= summary - 1) {
+          marks->words[s * 64 + static_cast<unsigned>(std::countr_zero(summary))] = 0;
+        }
+        marks->summary[s] = 0;
+      }
       marks->block = nullptr;
     }
-    entered_.clear();
-    done_.clear();
-    heap_size_ = no_heap;
-    if (blocks_.size() > most_kept) blocks_.resize(most_kept);
+    newest_ = oldest_ = nullptr;
+    if (by_index_.size() > most_kept) keep(most_kept);
   }
 
  private:
+  static constexpr std::size_t word_count = block_bytes / 8 / 64;
   static constexpr std::size_t most_kept = 64;
-  static constexpr std::size_t no_heap = ~std::size_t{0};
 
-  static bool older(block_marks const* a, block_marks const* b) noexcept {
-    return a->block->serial() < b->block->serial();
-  }
+  // Linked from the newest block to the oldest, by the serials that their arenas gave them.
+  struct block_marks {
+    node_block const* block;
+    block_marks* older;
+    block_marks* newer;
+    std::uint64_t summary[word_count / 64];
+    std::uint64_t words[word_count];
+    std::uint32_t ranks[word_count];
+  };
 
   static std::size_t position(node const* n) noexcept {
     return (reinterpret_cast<std::uintptr_t>(n) & (block_bytes - 1)) / 8;
@@ -144,32 +131,37 @@ class node_marks {
     return reinterpret_cast<node const*>(reinterpret_cast<std::byte const*>(marks.block) + bit * 8);
   }
 
-  template <class Visit>
-  static void each_word(block_marks const& marks, Visit&& visit) {
-    for (std::size_t s = 0; s < word_count / 64; ++s) {
-      for (std::uint64_t summary = marks.summary[s]; summary != 0; summary &= summary - 1) {
-        visit(s * 64 + static_cast<unsigned>(std::countr_zero(summary)));
-      }
-    }
-  }
-
-  block_marks& enter(node_block const& block) {
-    if (block.index() >= blocks_.size()) blocks_.resize(block.index() + std::size_t{1});
-    auto& marks = blocks_[block.index()];
-    if (marks == nullptr) marks = std::make_unique<block_marks>();
-    entered_.push_back(marks.get());
+  [[gnu::noinline]] block_marks& enter(node_block const& block) {
+    if (block.index() >= by_index_.size()) by_index_.resize(block.index() + std::size_t{1});
+    block_marks*& marks = by_index_[block.index()];
+    if (marks == nullptr) marks = new block_marks{};
     marks->block = &block;
-    if (heap_size_ != no_heap) {
-      ++heap_size_;
-      std::push_heap(entered_.begin(), entered_.begin() + static_cast<std::ptrdiff_t>(heap_size_), older);
+    // What is entered is older than what was, but for graphs of several arenas: there the order does not matter.
+    block_marks* newer = nullptr;
+    block_marks* older = newest_;
+    if (oldest_ != nullptr && oldest_->block->serial() > block.serial()) {
+      newer = oldest_;
+      older = nullptr;
     }
+    while (older != nullptr && older->block->serial() > block.serial()) {
+      newer = older;
+      older = older->older;
+    }
+    marks->newer = newer;
+    marks->older = older;
+    (newer != nullptr ? newer->older : newest_) = marks;
+    (older != nullptr ? older->newer : oldest_) = marks;
     return *marks;
   }
 
-  std::vector<std::unique_ptr<block_marks>> blocks_;  // by the block's index
-  std::vector<block_marks*> entered_;
-  std::vector<block_marks*> done_;
-  std::size_t heap_size_ = no_heap;
+  [[gnu::cold]] void keep(std::size_t count) noexcept {
+    for (std::size_t i = count; i < by_index_.size(); ++i) delete by_index_[i];
+    if (count < by_index_.size()) by_index_.resize(count);
+  }
+
+  std::vector<block_marks*> by_index_;  // of the node_block
+  block_marks* newest_ = nullptr;
+  block_marks* oldest_ = nullptr;
 };
 
 }  // namespace dally

@@ -8,6 +8,7 @@
 
 #include "dally/core/block_cache.hpp"
 #include "dally/core/error.hpp"
+#include "dally/core/text.hpp"
 #include "dally/graph/inputs.hpp"
 #include "dally/graph/node.hpp"
 #include "dally/graph/node_marks.hpp"
@@ -44,7 +45,7 @@ class plan {
   plan(node const* const* outputs, std::size_t output_count);
   plan(plan const&) = delete;
   plan& operator=(plan const&) = delete;
-  ~plan() {
+  [[gnu::noinline]] ~plan() {
     for (std::size_t i = 0; i < output_count_; ++i) kept_[i]->release();
   }
 
@@ -113,9 +114,66 @@ class plan {
     }
   };
 
-  void allocate(extent const& total);
-  template <class IdOf>
-  void append(node const* n, IdOf const& id_of);
+  [[gnu::noinline]] void allocate(extent const& total) {
+    std::size_t const pointers = total.nodes + total.constants * 2;
+    std::size_t const numbers = 2 * total.nodes + 1 + total.edges + total.constants;
+    memory_ = scratch_array<std::byte>{pointers * sizeof(void*) + numbers * sizeof(std::uint32_t)};
+    std::byte* at = memory_.data();
+    auto const take = [&]<class T>(T*& array, std::size_t count) {
+      array = reinterpret_cast<T*>(at);
+      at += count * sizeof(T);
+    };
+    take(tasks_, total.nodes);
+    take(kept_, total.constants);
+    take(constants_, total.constants);
+    take(first_edge_, total.nodes + 1);
+    take(slots_, total.nodes);
+    take(edges_, total.edges);
+    take(output_edges_, total.constants);
+  }
+  /// The ids of marked nodes: their ranks, or another order's places of these.
+  struct numbering {
+    node_marks const& marks;
+    scratch_array<std::uint32_t> by_rank{};
+    [[nodiscard]] node_id id_of(node const* n) const noexcept {
+      std::uint32_t const rank = marks.rank(n);
+      return by_rank.data() == nullptr ? rank : by_rank[rank];
+    }
+  };
+  [[gnu::noinline]] void append(node const* n, numbering const& ids) {
+    node_id const id = size_++;
+    tasks_[id] = n;
+    first_edge_[id] = edge_count_;
+    bool follows = id == 0;
+    for (dependency const d : n->dependencies()) {
+      if (d.from()->is_value()) {
+        constants_[constant_count_] = d.from()->payload();
+        edges_[edge_count_++] = constant_edge | constant_count_++;
+      } else {
+        node_id const from = ids.id_of(d.from());
+        follows |= from + 1 == id;
+        edges_[edge_count_++] = from;
+      }
+    }
+    is_chain_ &= follows;
+    value_type const& result = *n->type().result;
+    std::size_t const alignment =
+        result.boxed ? alignof(void*) : (result.alignment < slot_unit ? slot_unit : result.alignment);
+    std::size_t const at = (slot_bytes_ + alignment - 1) & ~(alignment - 1);
+    slots_[id] = static_cast<std::uint32_t>(at / slot_unit);
+    std::size_t const end = at + (result.boxed ? sizeof(void*) : result.size);
+    slot_bytes_ = (end + slot_unit - 1) & ~(slot_unit - 1);
+  }
+  [[gnu::noinline]] void count_uses() {
+    uses_ = scratch_array<std::uint32_t>{size_};
+    for (node_id n = 0; n < size_; ++n) uses_[n] = 0;
+    for (std::uint32_t e = 0; e < edge_count_; ++e) {
+      if ((edges_[e] & constant_edge) == 0) ++uses_[edges_[e]];
+    }
+    for (std::size_t i = 0; i < output_count_; ++i) {
+      if ((output_edges_[i] & constant_edge) == 0) ++uses_[output_edges_[i]];
+    }
+  }
   links const& link() const;
 
   scratch_array<std::byte> memory_;
@@ -179,90 +237,34 @@ inline plan::plan(node const* const* outputs, std::size_t output_count) {
     if (!total.owning && total.result_bytes <= small_results) sort_as_recorded(order);
   }
   if (total.nodes >= constant_edge || total.edges >= constant_edge) {
-    throw graph_error{"a graph of " + std::to_string(total.nodes) + " tasks and " + std::to_string(total.edges) +
-                      " edges is too large for one run: at most 2,147,483,647 of each"};
+    throw graph_error{joined({"a graph of ", decimal(total.nodes), " tasks and ", decimal(total.edges),
+                              " edges is too large for one run: at most 2,147,483,647 of each"})};
   }
-  output_count_ = 0;
   allocate(total);
-  if (order.empty()) {
-    marks.number_all([&](node const* n) { append(n, [&](node const* of) { return marks.rank(of); }); });
-  } else {
-    scratch_array<std::uint32_t> id_by_rank{order.size()};
-    marks.number_all([](node const*) {});
-    for (std::uint32_t i = 0; i < order.size(); ++i) id_by_rank[marks.rank(order[i])] = i;
-    auto const id_of = [&](node const* n) { return id_by_rank[marks.rank(n)]; };
-    for (node const* const n : order) append(n, id_of);
-    for (std::size_t i = 0; i < output_count; ++i) {
-      if (!outputs[i]->is_value()) output_edges_[i] = id_of(outputs[i]);
-    }
+  numbering ids{marks};
+  marks.number_all([&](node const* n) {
+    if (order.empty()) append(n, ids);
+  });
+  if (!order.empty()) {
+    ids.by_rank = scratch_array<std::uint32_t>{order.size()};
+    for (std::uint32_t i = 0; i < order.size(); ++i) ids.by_rank[marks.rank(order[i])] = i;
+    for (node const* const n : order) append(n, ids);
   }
   first_edge_[size_] = edge_count_;
   for (std::size_t i = 0; i < output_count; ++i) {
     if (outputs[i]->is_value()) {
       constants_[constant_count_] = outputs[i]->payload();
       output_edges_[i] = constant_edge | constant_count_++;
-    } else if (order.empty()) {
-      output_edges_[i] = marks.rank(outputs[i]);
-    }
-  }
-  if (total.tracked) {
-    uses_ = scratch_array<std::uint32_t>{size_};
-    for (node_id n = 0; n < size_; ++n) uses_[n] = 0;
-    for (std::uint32_t e = 0; e < edge_count_; ++e) {
-      if ((edges_[e] & constant_edge) == 0) ++uses_[edges_[e]];
-    }
-    for (std::size_t i = 0; i < output_count; ++i) {
-      if ((output_edges_[i] & constant_edge) == 0) ++uses_[output_edges_[i]];
-    }
-  }
-  for (; output_count_ < output_count; ++output_count_) {
-    outputs[output_count_]->retain();
-    kept_[output_count_] = outputs[output_count_];
-  }
-}
-
-inline void plan::allocate(extent const& total) {
-  std::size_t const pointers = total.nodes + total.constants * 2;
-  std::size_t const numbers = 2 * total.nodes + 1 + total.edges + total.constants;
-  memory_ = scratch_array<std::byte>{pointers * sizeof(void*) + numbers * sizeof(std::uint32_t)};
-  std::byte* at = memory_.data();
-  auto const take = [&]<class T>(T*& array, std::size_t count) {
-    array = reinterpret_cast<T*>(at);
-    at += count * sizeof(T);
-  };
-  take(tasks_, total.nodes);
-  take(kept_, total.constants);
-  take(constants_, total.constants);
-  take(first_edge_, total.nodes + 1);
-  take(slots_, total.nodes);
-  take(edges_, total.edges);
-  take(output_edges_, total.constants);
-}
-
-template <class IdOf>
-void plan::append(node const* n, IdOf const& id_of) {
-  node_id const id = size_++;
-  tasks_[id] = n;
-  first_edge_[id] = edge_count_;
-  bool follows = id == 0;
-  for (dependency const d : n->dependencies()) {
-    if (d.from()->is_value()) {
-      constants_[constant_count_] = d.from()->payload();
-      edges_[edge_count_++] = constant_edge | constant_count_++;
     } else {
-      node_id const from = id_of(d.from());
-      follows |= from + 1 == id;
-      edges_[edge_count_++] = from;
+      output_edges_[i] = ids.id_of(outputs[i]);
     }
   }
-  is_chain_ &= follows;
-  value_type const& result = *n->type().result;
-  std::size_t const alignment =
-      result.boxed ? alignof(void*) : (result.alignment < slot_unit ? slot_unit : result.alignment);
-  std::size_t const at = (slot_bytes_ + alignment - 1) & ~(alignment - 1);
-  slots_[id] = static_cast<std::uint32_t>(at / slot_unit);
-  std::size_t const end = at + (result.boxed ? sizeof(void*) : result.size);
-  slot_bytes_ = (end + slot_unit - 1) & ~(slot_unit - 1);
+  output_count_ = output_count;
+  if (total.tracked) count_uses();
+  for (std::size_t i = 0; i < output_count; ++i) {
+    outputs[i]->retain();
+    kept_[i] = outputs[i];
+  }
 }
 
 inline plan::links const& plan::link() const {

@@ -9,14 +9,15 @@
 #include <cstddef>
 #include <string>
 #include <string_view>
-#include <vector>
+
+#include "dally/core/text.hpp"
 
 namespace dally {
 
 namespace detail {
 
 /// What a file holds; empty if it cannot be read. For the small files by which the kernel answers.
-inline std::string kernel_text(std::string const& path) {
+[[gnu::cold]] inline std::string kernel_text(std::string const& path) {
   std::string text;
   int const descriptor = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
   if (descriptor < 0) return text;
@@ -32,7 +33,7 @@ inline std::string kernel_text(std::string const& path) {
 }
 
 /// Cuts the number in front off `text`; 0 if there is none (`max`, `-1`), or none that fits.
-inline unsigned long long cut_number(std::string_view& text) {
+[[gnu::cold, gnu::noinline]] inline unsigned long long cut_number(std::string_view& text) {
   unsigned long long number = 0;
   while (!text.empty() && text.front() >= '0' && text.front() <= '9') {
     if (__builtin_mul_overflow(number, 10ull, &number) ||
@@ -48,32 +49,32 @@ inline unsigned long long cut_number(std::string_view& text) {
 inline unsigned smaller_limit(unsigned a, unsigned b) { return a == 0 || (b != 0 && b < a) ? b : a; }
 
 /// Whole CPUs that cover `quota` out of every `period` of time, at least one; 0 if either is not given.
-inline unsigned cpus_for(unsigned long long quota, unsigned long long period) {
+[[gnu::cold, gnu::noinline]] inline unsigned cpus_for(unsigned long long quota, unsigned long long period) {
   if (quota == 0 || period == 0) return 0;
   auto const cpus = quota / period + (quota % period != 0 ? 1 : 0);
   return cpus < 1u << 30u ? static_cast<unsigned>(cpus) : 0;
 }
 
 /// The limit that one cgroup's own folder states, in the words of version 2 or 1.
-inline unsigned folder_cpu_limit(std::string const& folder) {
-  auto const v2 = kernel_text(folder + "/cpu.max");  // "150000 100000" or "max 100000"
+[[gnu::cold]] inline unsigned folder_cpu_limit(std::string_view folder) {
+  auto const v2 = kernel_text(joined({folder, "/cpu.max"}));  // "150000 100000" or "max 100000"
   std::string_view rest{v2};
   auto const quota = cut_number(rest);
   if (rest.starts_with(' ')) rest.remove_prefix(1);
   auto limit = cpus_for(quota, cut_number(rest));
-  auto const v1_quota = kernel_text(folder + "/cpu.cfs_quota_us");  // "150000" or "-1"
-  auto const v1_period = kernel_text(folder + "/cpu.cfs_period_us");
+  auto const v1_quota = kernel_text(joined({folder, "/cpu.cfs_quota_us"}));  // "150000" or "-1"
+  auto const v1_period = kernel_text(joined({folder, "/cpu.cfs_period_us"}));
   std::string_view v1_quota_rest{v1_quota}, v1_period_rest{v1_period};
   return smaller_limit(limit, cpus_for(cut_number(v1_quota_rest), cut_number(v1_period_rest)));
 }
 
 /// The least limit of the cgroup `path` (`/a/b`) below `root` and of those around it. In a container `path` may be the
 /// host's: then its folders are missing and `root` is the container's own.
-inline unsigned path_cpu_limit(std::string const& root, std::string_view path) {
+[[gnu::cold]] inline unsigned path_cpu_limit(std::string_view root, std::string_view path) {
   if (path.find("/..") != path.npos) path = {};  // outside of what is mounted here
   unsigned limit = folder_cpu_limit(root);
   while (!path.empty()) {
-    if (path != "/") limit = smaller_limit(limit, folder_cpu_limit(root + std::string{path}));
+    if (path != "/") limit = smaller_limit(limit, folder_cpu_limit(joined({root, path})));
     path = path.substr(0, path.rfind('/') == path.npos ? 0 : path.rfind('/'));
   }
   return limit;
@@ -84,9 +85,9 @@ inline unsigned path_cpu_limit(std::string const& root, std::string_view path) {
 /// How many CPUs' worth of time the process's control groups grant it, rounded up; 0 if they set no limit or cannot be
 /// read. `proc_self_cgroup_file` is in the format of /proc/self/cgroup, `cgroup_root` where the groups are mounted:
 /// version 1, 2, or both as systemd's hybrid lays them out.
-inline unsigned cgroup_cpu_limit(char const* proc_self_cgroup_file, char const* cgroup_root) {
+[[gnu::cold]] inline unsigned cgroup_cpu_limit(char const* proc_self_cgroup_file, char const* cgroup_root) {
   auto const groups = detail::kernel_text(proc_self_cgroup_file);
-  std::string const root{cgroup_root};
+  std::string_view const root{cgroup_root};
   unsigned limit = 0;
   for (std::string_view rest{groups}; !rest.empty();) {
     auto line = rest.substr(0, rest.find('\n'));
@@ -99,10 +100,10 @@ inline unsigned cgroup_cpu_limit(char const* proc_self_cgroup_file, char const* 
     auto const path = line.substr(second + 1);
     if (controllers.empty()) {
       limit = detail::smaller_limit(limit, detail::path_cpu_limit(root, path));
-      limit = detail::smaller_limit(limit, detail::path_cpu_limit(root + "/unified", path));
-    } else if (std::string{","}.append(controllers).append(",").find(",cpu,") != std::string::npos) {
-      limit = detail::smaller_limit(limit, detail::path_cpu_limit((root + '/').append(controllers), path));
-      limit = detail::smaller_limit(limit, detail::path_cpu_limit(root + "/cpu", path));
+      limit = detail::smaller_limit(limit, detail::path_cpu_limit(joined({root, "/unified"}), path));
+    } else if (joined({",", controllers, ","}).find(",cpu,") != std::string::npos) {
+      limit = detail::smaller_limit(limit, detail::path_cpu_limit(joined({root, "/", controllers}), path));
+      limit = detail::smaller_limit(limit, detail::path_cpu_limit(joined({root, "/cpu"}), path));
     }
   }
   return limit;
@@ -111,17 +112,14 @@ inline unsigned cgroup_cpu_limit(char const* proc_self_cgroup_file, char const* 
 namespace detail {
 
 /// How many CPUs the calling thread may run on, and with it the threads that it starts.
-inline unsigned allowed_cpus() {
+[[gnu::cold]] inline unsigned allowed_cpus() {
 #ifdef __linux__
-  // The kernel refuses a mask smaller than its own, and cpu_set_t ends at 1024 CPUs.
-  for (std::size_t words = 16; words <= 1u << 14u; words *= 2) {
-    std::vector<unsigned long> mask(words);
-    if (::sched_getaffinity(0, words * sizeof(unsigned long), reinterpret_cast<cpu_set_t*>(mask.data())) == 0) {
-      unsigned count = 0;
-      for (auto word : mask) count += static_cast<unsigned>(std::popcount(word));
-      return count;
-    }
-    if (errno != EINVAL) break;
+  // The kernel refuses a mask smaller than its own; cpu_set_t ends at 1,024 CPUs, this one at 65,536.
+  unsigned long mask[1024] = {};
+  if (::sched_getaffinity(0, sizeof mask, reinterpret_cast<cpu_set_t*>(mask)) == 0) {
+    unsigned count = 0;
+    for (auto word : mask) count += static_cast<unsigned>(std::popcount(word));
+    return count;
   }
 #endif
   auto const online = ::sysconf(_SC_NPROCESSORS_ONLN);

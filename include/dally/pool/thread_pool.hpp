@@ -5,11 +5,11 @@
 #include <cstddef>
 #include <memory>
 #include <mutex>
-#include <string>
 #include <vector>
 
 #include "dally/core/error.hpp"
 #include "dally/core/process.hpp"
+#include "dally/core/text.hpp"
 #include "dally/pool/os_thread.hpp"
 #include "dally/pool/parking.hpp"
 
@@ -43,19 +43,19 @@ class thread_pool {
  public:
   static constexpr unsigned most_workers = 4096;
 
-  explicit thread_pool(unsigned workers) : size_{workers} {
+  [[gnu::cold]] explicit thread_pool(unsigned workers) : size_{workers} {
     if (workers == 0 || workers > most_workers) {
-      throw config_error{"a pool of " + std::to_string(workers) + " workers: between 1 and " +
-                         std::to_string(most_workers) + " are allowed"};
+      throw config_error{joined({"a pool of ", decimal(workers), " workers: between 1 and ", decimal(most_workers),
+                                 " are allowed"})};
     }
-    crew_ = std::make_unique<crew>(*this);
+    crew_ = std::make_unique<crew>(size_);
   }
   thread_pool(thread_pool const&) = delete;
   thread_pool& operator=(thread_pool const&) = delete;
 
   /// Waits until the threads are through with what they have joined, and joins them. No thread may open work
   /// meanwhile or later.
-  ~thread_pool() {
+  [[gnu::cold]] ~thread_pool() {
     if (forked()) {
       static_cast<void>(crew_.release());  // its threads are the parent's
       return;
@@ -76,7 +76,7 @@ class thread_pool {
   [[nodiscard]] unsigned started() const noexcept { return crew_->started.load(std::memory_order_relaxed); }
 
   /// Lets idle threads join `work` until close(work).
-  void open(shared_work& work) {
+  [[gnu::noinline]] void open(shared_work& work) {
     renew_after_fork();
     std::lock_guard const lock{crew_->mutex};
     crew_->open.push_back(&work);
@@ -84,7 +84,7 @@ class thread_pool {
   }
 
   /// Lets nobody join any more, and waits until those who have joined have left.
-  void close(shared_work& work) noexcept {
+  [[gnu::noinline]] void close(shared_work& work) noexcept {
     std::unique_lock lock{crew_->mutex};
     std::erase(crew_->open, &work);
     crew_->left.wait(lock, [&] { return work.helpers_ == 0; });
@@ -106,13 +106,13 @@ class thread_pool {
   // What the threads share. On the heap, so that the child of a fork can leave its parent's behind.
   class crew {
    public:
-    explicit crew(thread_pool const& pool) : members(pool.size_ - 1) {}
+    explicit crew(unsigned workers) : size{workers - 1}, members{new member[workers - 1]} {}
 
     /// A thread that searches looks at everything before it sleeps, in this order: it counts itself a sleeper, counts
     /// itself off the searchers, looks once more, sleeps. Who makes work visible looks at the searchers, then at the
     /// sleepers. All of these are sequentially consistent, so either the publisher sees the sleeper or the sleeper
     /// sees the work.
-    bool notify() noexcept {
+    [[gnu::noinline]] bool notify() noexcept {
       for (;;) {
         if (searching.load(std::memory_order_seq_cst) != 0) return false;
         if (sleepers.load(std::memory_order_seq_cst) == 0 && !can_start()) return false;
@@ -132,13 +132,13 @@ class thread_pool {
       }
     }
 
-    void stop() noexcept {
+    [[gnu::cold]] void stop() noexcept {
       {
         std::lock_guard const lock{mutex};
         stopping = true;
       }
-      for (unsigned i = 0; i < members.size(); ++i) spot.release();
-      for (member& m : members) m.thread.join();
+      for (unsigned i = 0; i < size; ++i) spot.release();
+      for (unsigned i = 0; i < size; ++i) members[i].thread.join();
     }
 
     std::mutex mutex;  // guards open, stopping, refused, and helpers_ of the open work
@@ -146,7 +146,8 @@ class thread_pool {
     std::vector<shared_work*> open;
     bool stopping = false;
     std::atomic<bool> refused{false};
-    std::vector<member> members;
+    unsigned const size;
+    std::unique_ptr<member[]> const members;
     std::atomic<unsigned> started{0};
     alignas(64) std::atomic<unsigned> searching{0};
     std::atomic<unsigned> sleepers{0};
@@ -154,14 +155,14 @@ class thread_pool {
 
    private:
     [[nodiscard]] bool can_start() const noexcept {
-      return started.load(std::memory_order_relaxed) < members.size() && !refused.load(std::memory_order_relaxed);
+      return started.load(std::memory_order_relaxed) < size && !refused.load(std::memory_order_relaxed);
     }
 
     // Starts the next thread, which takes over the claimed search.
-    bool start() noexcept {
+    [[gnu::cold]] bool start() noexcept {
       std::lock_guard const lock{mutex};
       unsigned const next = started.load(std::memory_order_relaxed);
-      if (stopping || next == members.size() || refused.load(std::memory_order_relaxed)) return false;
+      if (stopping || next == size || refused.load(std::memory_order_relaxed)) return false;
       member& m = members[next];
       m.of = this;
       m.index = next + 1;
@@ -180,7 +181,7 @@ class thread_pool {
     }
 
     // Begins counted as a searcher.
-    void run(unsigned index) noexcept {
+    [[gnu::cold]] void run(unsigned index) noexcept {
       for (;;) {
         if (shared_work* const work = join()) {
           searching.fetch_sub(1, std::memory_order_seq_cst);
@@ -247,10 +248,13 @@ class thread_pool {
   }
 
   void renew_after_fork() {
-    if (!forked()) return;
+    if (forked()) [[unlikely]] renew();
+  }
+
+  [[gnu::cold]] void renew() {
     std::lock_guard const lock{process_state::instance().mutex};
     if (!forked()) return;
-    auto fresh = std::make_unique<crew>(*this);
+    auto fresh = std::make_unique<crew>(size_);
     static_cast<void>(crew_.release());  // the parent's: its mutex may be locked for ever
     crew_ = std::move(fresh);
     generation_.store(process_state::instance().fork_generation(), std::memory_order_release);  // to forked()
@@ -263,7 +267,7 @@ class thread_pool {
 
 /// The pool of `workers` that everybody in this process shares; started at first need, joined at exit. Null once the
 /// program has begun to destroy its static objects: then callers work alone.
-inline thread_pool* shared_pool(unsigned workers) {
+[[gnu::cold]] inline thread_pool* shared_pool(unsigned workers) {
   struct registry {
     std::vector<std::unique_ptr<thread_pool>> pools;
     unsigned generation = process_state::instance().fork_generation();

@@ -1,10 +1,10 @@
 #pragma once
 
 #include <cstdlib>
-#include <string>
 #include <string_view>
 
 #include "dally/core/error.hpp"
+#include "dally/core/text.hpp"
 #include "dally/execution/scheduler.hpp"
 #include "dally/pool/thread_pool.hpp"
 #include "dally/schedulers/synchronous.hpp"
@@ -45,25 +45,22 @@ class named_scheduler {
 /// The scheduler of that name with that many workers (0: its own choice).
 ///
 /// Errors  config_error that lists the names, or says which header brings a scheduler that is not included
-inline any_scheduler scheduler_by_name(std::string_view name, unsigned workers = 0) {
+[[gnu::cold]] inline any_scheduler scheduler_by_name(std::string_view name, unsigned workers = 0) {
   if (name == "threads") return workers == 0 ? threads{} : threads{workers};
   if (name == "synchronous") return synchronous{};
   if (named_scheduler const* const known = named_scheduler::find(name)) return known->make(workers);
   if (name == "processes") {
     throw config_error{"the scheduler \"processes\" is not in this program: include <dally/processes.hpp>"};
   }
-  throw config_error{"unknown scheduler \"" + std::string{name} +
-                     "\": allowed are \"threads\", \"synchronous\" and, with <dally/processes.hpp>, \"processes\""};
+  throw config_error{joined({"unknown scheduler \"", name,
+                             "\": allowed are \"threads\", \"synchronous\" and, with <dally/processes.hpp>, "
+                             "\"processes\""})};
 }
 
-/// What DALLY_SCHEDULER and DALLY_WORKERS ask for; empty if neither is set.
+/// The scheduler that these values of DALLY_SCHEDULER and DALLY_WORKERS ask for; null for what is not set.
 ///
 /// Errors  config_error that lists what is allowed
-inline any_scheduler scheduler_of_environment() {
-  char const* const name = std::getenv("DALLY_SCHEDULER");
-  char const* const workers = std::getenv("DALLY_WORKERS");
-  if (name == nullptr && workers == nullptr) [[likely]]
-    return {};
+[[gnu::cold]] inline any_scheduler scheduler_of_environment(char const* name, char const* workers) {
   unsigned count = 0;
   if (workers != nullptr) {
     std::string_view const text{workers};
@@ -73,15 +70,23 @@ inline any_scheduler scheduler_of_environment() {
       if (good) count = count * 10 + static_cast<unsigned>(c - '0');
     }
     if (!good || count == 0 || count > thread_pool::most_workers) {
-      throw config_error{"DALLY_WORKERS=\"" + std::string{text} + "\": a whole number from 1 to " +
-                         std::to_string(thread_pool::most_workers) + " is allowed"};
+      throw config_error{joined({"DALLY_WORKERS=\"", text, "\": a whole number from 1 to ",
+                                 decimal(thread_pool::most_workers), " is allowed"})};
     }
   }
   try {
     return scheduler_by_name(name != nullptr ? name : "threads", count);
   } catch (config_error const& e) {
-    throw config_error{std::string{"DALLY_SCHEDULER: "} + e.what()};
+    throw config_error{joined({"DALLY_SCHEDULER: ", e.what()})};
   }
+}
+
+/// What the environment asks for; empty if neither variable is set.
+inline any_scheduler scheduler_of_environment() {
+  char const* const name = std::getenv("DALLY_SCHEDULER");
+  char const* const workers = std::getenv("DALLY_WORKERS");
+  if (name == nullptr && workers == nullptr) [[likely]] return {};
+  return scheduler_of_environment(name, workers);
 }
 
 }  // namespace dally

@@ -5,9 +5,9 @@
 #include <cstdint>
 #include <memory>
 #include <new>
-#include <string>
 #include <vector>
 
+#include "dally/core/text.hpp"
 #include "dally/execution/scheduler.hpp"
 #include "dally/pool/available_workers.hpp"
 #include "dally/pool/deque.hpp"
@@ -75,7 +75,7 @@ class crew_run final : public shared_work {
   static constexpr int search_rounds = 40;
 
   // Steps n, then what it makes ready, as long as there is something to keep for itself.
-  void work(unsigned me, node_id n) noexcept {
+  [[gnu::noinline]] void work(unsigned me, node_id n) noexcept {
     for (;;) {
       bool kept = false;
       bool pushed = false;
@@ -119,7 +119,7 @@ class crew_run final : public shared_work {
     notify();
   }
 
-  void notify() noexcept {
+  [[gnu::noinline]] void notify() noexcept {
     if (searching_.load(std::memory_order_seq_cst) != 0) return;  // will find it, or look again before it gives up
     if (caller_sleeps_.load(std::memory_order_seq_cst)) {
       wake_caller();
@@ -128,7 +128,7 @@ class crew_run final : public shared_work {
     pool_.notify();
   }
 
-  bool search(unsigned me, node_id& n) noexcept {
+  [[gnu::noinline]] bool search(unsigned me, node_id& n) noexcept {
     searching_.fetch_add(1, std::memory_order_seq_cst);
     bool const found = search_counted(me, n);
     found_or_gave_up(found);
@@ -140,7 +140,7 @@ class crew_run final : public shared_work {
     if (searching_.fetch_sub(1, std::memory_order_seq_cst) == 1 && found && visible()) notify();
   }
 
-  bool search_counted(unsigned me, node_id& n) noexcept {
+  [[gnu::noinline]] bool search_counted(unsigned me, node_id& n) noexcept {
     unsigned const size = pool_.size();
     for (int round = 0; round < search_rounds; ++round) {
       if (take_root(n)) return true;
@@ -155,7 +155,7 @@ class crew_run final : public shared_work {
   }
 
   // The caller waits until there is something to take or nothing left.
-  void sleep() noexcept {
+  [[gnu::cold]] void sleep() noexcept {
     caller_sleeps_.exchange(true, std::memory_order_seq_cst);
     if (!job_.finished() && !visible()) {
       spot_.acquire();
@@ -199,8 +199,8 @@ class threads {
   threads() = default;
   explicit threads(unsigned workers) : workers_{workers} {
     if (workers == 0 || workers > thread_pool::most_workers) {
-      throw config_error{"threads{" + std::to_string(workers) + "}: between 1 and " +
-                         std::to_string(thread_pool::most_workers) + " workers are allowed; threads{} uses all cores"};
+      throw config_error{joined({"threads{", decimal(workers), "}: between 1 and ", decimal(thread_pool::most_workers),
+                                 " workers are allowed; threads{} uses all cores"})};
     }
   }
   explicit threads(thread_pool& pool) noexcept : workers_{pool.size()}, pool_{&pool} {}

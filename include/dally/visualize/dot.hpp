@@ -4,13 +4,12 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <cerrno>
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>
 #include <cstring>
-#include <iterator>
+#include <initializer_list>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -18,8 +17,10 @@
 
 #include <fmt/core.h>
 
+#include "dally/core/block_cache.hpp"
 #include "dally/core/error.hpp"
 #include "dally/core/key.hpp"
+#include "dally/core/text.hpp"
 #include "dally/delayed/lazy.hpp"
 #include "dally/delayed/traversal.hpp"
 #include "dally/graph/plan.hpp"
@@ -44,7 +45,7 @@ namespace detail {
 
 /// Text for a quoted DOT string: quotes and backslashes escaped, line ends as \n, other control characters and bytes
 /// that are no UTF-8 as U+FFFD.
-inline std::string dot_quoted(std::string_view text) {
+[[gnu::cold]] inline std::string dot_quoted(std::string_view text) {
   std::string quoted = "\"";
   for (std::size_t i = 0; i < text.size();) {
     auto const c = static_cast<unsigned char>(text[i]);
@@ -76,125 +77,143 @@ inline std::string dot_quoted(std::string_view text) {
 }
 
 /// A light colour that depends on the text alone (FNV-1a for the hue).
-inline std::string color_of_kind(std::string_view kind) {
+[[gnu::cold]] inline std::string color_of_kind(std::string_view kind) {
   std::uint32_t hash = 2166136261U;
   for (char const c : kind) hash = (hash ^ static_cast<unsigned char>(c)) * 16777619U;
-  return fmt::format("\"0.{:03} 0.35 0.95\"", hash % 1000);
+  return joined({"\"0.", decimal(100 + hash % 900), " 0.35 0.95\""});
 }
 
-inline void check_rankdir(std::string_view rankdir) {
-  for (std::string_view const allowed : {"BT", "TB", "LR", "RL"}) {
-    if (rankdir == allowed) return;
+/// DOT text as it grows: statements of nodes and edges.
+class dot_text {
+ public:
+  [[gnu::cold]] explicit dot_text(visualize_options const& options) : options_{options} {
+    std::string_view const rankdir = options.rankdir;
+    if (rankdir != "BT" && rankdir != "TB" && rankdir != "LR" && rankdir != "RL") {
+      throw config_error{joined({"rankdir \"", rankdir, "\": allowed are BT, TB, LR, RL"})};
+    }
+    if (options.max_nodes == 0) throw config_error{"max_nodes 0: at least 1 is needed to draw anything"};
+    put({"digraph dally {\n  rankdir=", rankdir, ";\n  node [fontname=\"Helvetica\"];\n"});
   }
-  throw config_error{fmt::format("rankdir \"{}\": allowed are BT, TB, LR, RL", rankdir)};
-}
 
-inline std::string dot_header(visualize_options const& options) {
-  check_rankdir(options.rankdir);
-  if (options.max_nodes == 0) throw config_error{"max_nodes 0: at least 1 is needed to draw anything"};
-  return fmt::format("digraph dally {{\n  rankdir={};\n  node [fontname=\"Helvetica\"];\n", options.rankdir);
-}
+  /// A node named by a letter and a number.
+  [[gnu::cold]] void node(char const* letter, std::size_t id, char const* shape, std::string_view label,
+                          char const* more = "") {
+    put({"  ", letter, decimal(id), " [shape=", shape, ", label=", dot_quoted(label), more, "];\n"});
+  }
+  /// A task, or many of one kind, in the colour of the kind if that is wanted.
+  [[gnu::cold]] void task(char const* letter, std::size_t id, char const* shape, std::string_view label,
+                          std::string_view kind) {
+    std::string const color = options_.color == coloring::kind
+                                  ? joined({", style=filled, fillcolor=", color_of_kind(kind)})
+                                  : std::string{};
+    node(letter, id, shape, label, color.c_str());
+  }
+  [[gnu::cold]] void edge(char const* from_letter, std::size_t from, char const* to_letter, std::size_t to) {
+    put({"  ", from_letter, decimal(from), " -> ", to_letter, decimal(to), ";\n"});
+  }
+  [[gnu::cold]] void put(std::initializer_list<std::string_view> pieces) { text_ += joined(pieces); }
+  [[gnu::cold]] std::string end() {
+    put({"}\n"});
+    return std::move(text_);
+  }
 
-inline std::string fill(visualize_options const& options, std::string_view kind) {
-  return options.color == coloring::kind ? fmt::format(", style=filled, fillcolor={}", color_of_kind(kind)) : "";
-}
+ private:
+  visualize_options const& options_;
+  std::string text_;
+};
 
 /// Every task as a circle, its result as a box, literals as boxes; an edge for each use.
-inline std::string dot_of_tasks(plan const& graph, visualize_options const& options) {
-  std::string text = dot_header(options);
-  auto const out = std::back_inserter(text);
-  std::vector<bool> is_output(graph.size());
+[[gnu::cold]] inline std::string dot_of_tasks(plan const& graph, visualize_options const& options) {
+  dot_text text{options};
+  scratch_array<bool> is_output{graph.size()};
+  for (node_id n = 0; n < graph.size(); ++n) is_output[n] = false;
   for (std::uint32_t const edge : graph.outputs()) {
     if ((edge & constant_edge) == 0) is_output[edge] = true;
   }
   std::size_t literals = 0;
   auto const literal = [&](node const& value) {
-    std::string const label = options.show_values || value.options() != nullptr ? dot_quoted(value.label()) : "\"\"";
-    fmt::format_to(out, "  v{} [shape=box, label={}];\n", literals, label);
+    bool const named = options.show_values || value.options() != nullptr;
+    text.node("v", literals, "box", named ? value.label() : std::string{});
     return literals++;
   };
   for (node_id n = 0; n < graph.size(); ++n) {
     std::string const label = graph.task(n).label();
-    fmt::format_to(out, "  t{} [shape=circle, label={}{}];\n", n, dot_quoted(label), fill(options, label));
-    fmt::format_to(out, "  d{} [shape=box, label=\"\"{}];\n", n, is_output[n] ? ", penwidth=2" : "");
-    fmt::format_to(out, "  t{} -> d{};\n", n, n);
+    text.task("t", n, "circle", label, label);
+    text.node("d", n, "box", "", is_output[n] ? ", penwidth=2" : "");
+    text.edge("t", n, "d", n);
     std::size_t k = 0;
     for (std::uint32_t const edge : graph.edges(n)) {
-      dependency const taken = graph.task(n).dependencies()[k++];
-      if ((edge & constant_edge) != 0) {
-        std::size_t const v = literal(*taken.from());
-        fmt::format_to(out, "  v{} -> t{};\n", v, n);
-      } else {
-        fmt::format_to(out, "  d{} -> t{};\n", edge, n);
-      }
+      bool const constant = (edge & constant_edge) != 0;
+      std::size_t const from = constant ? literal(*graph.task(n).dependencies()[k].from()) : edge;
+      text.edge(constant ? "v" : "d", from, "t", n);
+      ++k;
     }
   }
   for (std::size_t i = 0; i < graph.outputs().size(); ++i) {
     if ((graph.outputs()[i] & constant_edge) != 0) literal(graph.output(i));
   }
-  text += "}\n";
-  return text;
+  return text.end();
 }
+
+/// The tasks of one label, and how many results of each kind they take.
+struct task_kind {
+  std::string label;
+  std::size_t tasks = 0;
+  std::vector<std::size_t> takes{};  // by kind
+};
 
 /// Tasks of one label as one box that counts them, and edges that count the uses between them.
-inline std::string dot_of_kinds(plan const& graph, visualize_options const& options) {
-  std::string text = dot_header(options);
-  auto const out = std::back_inserter(text);
-  // Labels in the order of their first task, so that the same graph gives the same text.
-  std::vector<std::string> kinds;
-  std::vector<std::size_t> counts;
-  std::vector<std::pair<std::string, std::uint32_t>> known;  // sorted by label
-  std::vector<std::uint32_t> kind_of(graph.size());
+[[gnu::cold]] inline std::string dot_of_kinds(plan const& graph, visualize_options const& options) {
+  dot_text text{options};
+  // In the order of their first task, so that the same graph gives the same text.
+  std::vector<task_kind> kinds;
+  scratch_array<std::uint32_t> kind_of{graph.size()};
   for (node_id n = 0; n < graph.size(); ++n) {
     std::string label = graph.task(n).label();
-    auto const at = std::lower_bound(known.begin(), known.end(), label,
-                                     [](auto const& entry, std::string const& l) { return entry.first < l; });
-    if (at != known.end() && at->first == label) {
-      kind_of[n] = at->second;
-    } else {
-      kind_of[n] = static_cast<std::uint32_t>(kinds.size());
-      known.insert(at, {label, kind_of[n]});
-      kinds.push_back(std::move(label));
-      counts.push_back(0);
+    std::uint32_t k = n == 0 ? 0 : kind_of[n - 1];  // likely like its neighbour
+    if (k >= kinds.size() || kinds[k].label != label) {
+      for (k = 0; k < kinds.size() && kinds[k].label != label;) ++k;
     }
-    ++counts[kind_of[n]];
-  }
-  std::vector<std::uint64_t> uses;
-  for (node_id n = 0; n < graph.size(); ++n) {
+    if (k == kinds.size()) kinds.push_back({std::move(label)});
+    kind_of[n] = k;
+    ++kinds[k].tasks;
     for (std::uint32_t const edge : graph.edges(n)) {
-      if ((edge & constant_edge) == 0) uses.push_back(std::uint64_t{kind_of[edge]} << 32 | kind_of[n]);
+      if ((edge & constant_edge) != 0) continue;
+      std::vector<std::size_t>& takes = kinds[k].takes;
+      if (takes.size() <= kind_of[edge]) takes.resize(kind_of[edge] + std::size_t{1});
+      ++takes[kind_of[edge]];
     }
   }
-  std::sort(uses.begin(), uses.end());
-  fmt::format_to(out, "  label=\"{} tasks, drawn by kind: above max_nodes = {}\";\n", graph.size(), options.max_nodes);
+  text.put({"  label=\"", decimal(graph.size()), " tasks, drawn by kind: more than max_nodes = ",
+            decimal(options.max_nodes), "\";\n"});
   for (std::size_t k = 0; k < kinds.size(); ++k) {
-    fmt::format_to(out, "  k{} [shape=box, label={}{}];\n", k,
-                   dot_quoted(fmt::format("{} \xc3\x97 {}", counts[k], kinds[k])), fill(options, kinds[k]));
+    text.task("k", k, "box", joined({decimal(kinds[k].tasks), " \xc3\x97 ", kinds[k].label}), kinds[k].label);
   }
-  for (std::size_t i = 0; i < uses.size();) {
-    std::size_t same = i;
-    while (same < uses.size() && uses[same] == uses[i]) ++same;
-    fmt::format_to(out, "  k{} -> k{} [label=\"{}\"];\n", uses[i] >> 32, uses[i] & 0xffff'ffffU, same - i);
-    i = same;
+  for (std::size_t k = 0; k < kinds.size(); ++k) {
+    for (std::size_t from = 0; from < kinds[k].takes.size(); ++from) {
+      std::size_t const uses = kinds[k].takes[from];
+      if (uses != 0) {
+        text.put({"  k", decimal(from), " -> k", decimal(k), " [label=\"", decimal(uses), "\"];\n"});
+      }
+    }
   }
-  text += "}\n";
-  return text;
+  return text.end();
 }
 
-inline std::string dot_of(plan const& graph, visualize_options const& options) {
+[[gnu::cold]] inline std::string dot_of(plan const& graph, visualize_options const& options) {
   return graph.size() > options.max_nodes ? dot_of_kinds(graph, options) : dot_of_tasks(graph, options);
 }
 
 /// Writes a whole file or none: beside it first, then renamed.
 ///
 /// Errors  config_error for a path that cannot be written, resource_error when the disk refuses; no file is left
-inline void write_file(std::string const& path, std::string_view text) {
+[[gnu::cold]] inline void write_file(std::string const& path, std::string_view text) {
   struct stat existing = {};
   // What is no file, a pipe or a device, cannot be replaced and is written to.
   bool const special = ::stat(path.c_str(), &existing) == 0 && !S_ISREG(existing.st_mode);
-  std::string target = special ? path : path + ".XXXXXX";
+  std::string target = joined({path, special ? "" : ".XXXXXX"});
   int const file = special ? ::open(path.c_str(), O_WRONLY | O_CLOEXEC) : ::mkostemp(target.data(), O_CLOEXEC);
-  if (file < 0) throw config_error{fmt::format("cannot write \"{}\": {}", path, std::strerror(errno))};
+  if (file < 0) throw config_error{joined({"cannot write \"", path, "\": ", std::strerror(errno)})};
   int failed = 0;
   while (!text.empty() && failed == 0) {
     ssize_t const written = ::write(file, text.data(), text.size());
@@ -213,29 +232,29 @@ inline void write_file(std::string const& path, std::string_view text) {
   if (!special && failed == 0 && ::rename(target.c_str(), path.c_str()) != 0) failed = errno;
   if (failed == 0) return;
   if (!special) ::unlink(target.c_str());
-  throw resource_error{fmt::format("writing \"{}\" failed: {}", path, std::strerror(failed)), failed};
+  throw resource_error{joined({"writing \"", path, "\" failed: ", std::strerror(failed)}), failed};
 }
 
 /// How <dally/visualize.hpp> enters: turns DOT text into the bytes of a picture.
 using picture_renderer = std::string (*)(std::string const& dot, std::string_view format);
 inline constinit picture_renderer render_picture = nullptr;
 
-inline void draw(std::string_view path, plan const& graph, visualize_options const& options) {
-  std::size_t const slash = path.rfind('/');
-  std::string_view const file = slash == path.npos ? path : path.substr(slash + 1);
+[[gnu::cold]] inline void draw(std::string_view path, plan const& graph, visualize_options const& options) {
+  std::string const target{path};
+  std::string_view const file = path.substr(path.rfind('/') + 1);  // npos + 1 is 0
   std::size_t const dot = file.rfind('.');
   std::string_view const suffix = dot == file.npos ? std::string_view{} : file.substr(dot + 1);
-  if (suffix == "dot" || suffix == "gv") return write_file(std::string{path}, dot_of(graph, options));
-  if (suffix == "svg" || suffix == "png" || suffix == "pdf") {
-    if (render_picture == nullptr) {
-      throw config_error{fmt::format(
-          "\"{}\": to draw .{} files include <dally/visualize.hpp> and link dally::graphviz (-lgvc -lcgraph); .dot and "
-          ".gv files need nothing",
-          path, suffix)};
-    }
-    return write_file(std::string{path}, render_picture(dot_of(graph, options), suffix));
+  if (suffix == "dot" || suffix == "gv") return write_file(target, dot_of(graph, options));
+  if (suffix != "svg" && suffix != "png" && suffix != "pdf") {
+    throw config_error{
+        joined({"\"", target, "\": the suffix says the format; allowed are .dot, .gv, .svg, .png, .pdf"})};
   }
-  throw config_error{fmt::format("\"{}\": the suffix says the format; allowed are .dot, .gv, .svg, .png, .pdf", path)};
+  if (render_picture == nullptr) {
+    throw config_error{joined({"\"", target,
+                               "\": .svg, .png and .pdf need #include <dally/visualize.hpp> and the target "
+                               "dally::graphviz (-lgvc -lcgraph); .dot and .gv need nothing"})};
+  }
+  write_file(target, render_picture(dot_of(graph, options), suffix));
 }
 
 template <class... Args>
