@@ -71,7 +71,7 @@ inline void run_to_end(execution& job, any_scheduler const& chosen) {
 template <class... Args>
 std::vector<node const*> nodes_in(Args const&... args) {
   std::vector<node const*> nodes;
-  auto const visit = [&](auto const& x) { nodes.push_back(node_of(x)); };
+  [[maybe_unused]] auto const visit = [&](auto const& x) { nodes.push_back(node_of(x)); };
   (each_lazy{visit}(args), ...);
   return nodes;
 }
@@ -116,7 +116,7 @@ template <class T>
 lazy<T> keep_output(lazy<T> const& x, execution& job, std::size_t i) {
   node const* const from = node_of(x);
   if (from->is_value()) return x;
-  task_options const named{.name = from->label()};
+  node_extras const named{.options = {.name = from->label()}};
   return make_lazy<T>(record_value<stored_t<T>>(
       from->place(), &named, [&](void* at) { ::new (at) stored_t<T>(job.take_output<stored_t<T>>(i)); }));
 }
@@ -127,8 +127,9 @@ auto persist_values(compute_options const& options, lazy<T> const&... lazies) {
   plan const of{outputs.data(), outputs.size()};
   execution job{of, &options.observers, options.stop};
   run_to_end(job, options.scheduler);
-  std::size_t next = 0;
-  return std::tuple<lazy<T>...>{keep_output(lazies, job, next++)...};
+  return [&]<std::size_t... I>(std::index_sequence<I...>) {
+    return std::tuple<lazy<T>...>{keep_output(lazies, job, I)...};
+  }(std::index_sequence_for<T...>{});
 }
 
 template <class S>

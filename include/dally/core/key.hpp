@@ -8,6 +8,14 @@
 
 namespace dally {
 
+/// The content hash of a value: 128 bits, equal for equal values of one type, the same in every process.
+struct token {
+  std::uint64_t high = 0;
+  std::uint64_t low = 0;
+  friend bool operator==(token const&, token const&) = default;
+  friend std::strong_ordering operator<=>(token const&, token const&) = default;
+};
+
 /// Who a task is: the name of its function and 128 bits that no other task of this process shares, unless both are
 /// pure calls of one function with equal arguments.
 ///

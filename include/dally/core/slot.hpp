@@ -18,14 +18,43 @@ struct value_type {
   bool boxed;    // does not fit a slot: the slot holds a pointer to storage of its own, freed with the value
   bool tracked;  // destroyed at its last use; others may keep their slot until the run ends
   bool owning;   // has a destructor that does something
-  bool copyable;
   void (*destroy)(void* value) noexcept;
-  void (*move)(void* from, void* to);  // constructs at `to` from an rvalue; null when it cannot
+  void (*move)(void* from, void* to);        // constructs at `to` from an rvalue; null when it cannot
+  void (*copy)(void const* from, void* to);  // null when it cannot
 };
 
 /// What a slot holds for a task that returns `T`: `std::monostate` stands for void.
 template <class T>
 using stored_t = std::conditional_t<std::is_void_v<T>, std::monostate, T>;
+
+namespace detail {
+
+template <class T>
+struct copies : std::bool_constant<std::is_copy_constructible_v<T>> {};
+
+}  // namespace detail
+
+/// Whether a T can be copied. Containers claim that they can, whatever their elements: so these are asked as well.
+template <class T>
+inline constexpr bool copyable_v = detail::copies<T>::value;
+
+namespace detail {
+
+template <class Tuple, std::size_t... I>
+constexpr bool all_copyable(std::index_sequence<I...>) {
+  return (copyable_v<std::tuple_element_t<I, Tuple>> && ... && true);
+}
+
+template <class T>
+  requires(std::is_copy_constructible_v<T> && requires { std::tuple_size<T>::value; })
+struct copies<T> : std::bool_constant<all_copyable<T>(std::make_index_sequence<std::tuple_size_v<T>>{})> {};
+
+template <class T>
+  requires(std::is_copy_constructible_v<T> && !requires { std::tuple_size<T>::value; } &&
+           requires { requires !std::is_same_v<typename T::value_type, T>; })
+struct copies<T> : copies<typename T::value_type> {};
+
+}  // namespace detail
 
 inline constexpr std::size_t largest_in_slot = 64;
 inline constexpr std::size_t slot_alignment = 16;
@@ -50,6 +79,20 @@ void move_value(void* from, void* to) {
 }
 
 template <class T>
+void copy_value(void const* from, void* to) {
+  ::new (to) T(*static_cast<T const*>(from));
+}
+
+template <class T>
+constexpr auto copier() -> void (*)(void const*, void*) {
+  if constexpr (copyable_v<T>) {
+    return &copy_value<T>;
+  } else {
+    return nullptr;
+  }
+}
+
+template <class T>
 constexpr auto mover() -> void (*)(void*, void*) {
   if constexpr (std::is_move_constructible_v<T>) {
     return &move_value<T>;
@@ -67,9 +110,9 @@ inline constexpr value_type value_type_of{sizeof(T),
                                           boxed_v<T>,
                                           tracked_v<T>,
                                           !std::is_trivially_destructible_v<T>,
-                                          std::is_copy_constructible_v<T>,
                                           &detail::destroy_value<T>,
-                                          detail::mover<T>()};
+                                          detail::mover<T>(),
+                                          detail::copier<T>()};
 
 /// Storage for one boxed value. Errors: std::bad_alloc.
 inline void* allocate_box(value_type const& type) {

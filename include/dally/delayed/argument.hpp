@@ -55,7 +55,7 @@ struct argument {
   // What cannot be copied cannot be passed as a value: it belongs to the graph, for every run.
   template <passing P>
   using passed = std::conditional_t<P == passing::read, A const&,
-                                    std::conditional_t<std::is_copy_constructible_v<A>, A, not_passed>>;
+                                    std::conditional_t<copyable_v<A>, A, not_passed>>;
 
   template <class Arg>
   static constexpr std::size_t count(Arg const&) noexcept {

@@ -68,6 +68,11 @@ struct parameters_of<F> {
   using type = typename parameters_of<typename F::stands_for>::type;
 };
 
+template <class F>
+  requires requires { typename F::parameters_like; }
+struct parameters_of<F> {
+  using type = typename parameters_of<typename F::parameters_like>::type;
+};
 /// One that is called with an argument of its own before those of another callable says that.
 template <class F>
   requires requires { typename F::precedes; }

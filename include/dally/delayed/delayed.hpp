@@ -12,7 +12,9 @@
 #include <utility>
 #include <variant>
 
+#include "dally/core/module.hpp"
 #include "dally/core/symbol.hpp"
+#include "dally/core/token.hpp"
 #include "dally/delayed/argument.hpp"
 #include "dally/delayed/callable.hpp"
 #include "dally/delayed/lazy.hpp"
@@ -20,7 +22,15 @@
 
 namespace dally {
 
+template <class F>
+class delayed;
+
 namespace detail {
+
+template <class T>
+inline constexpr bool is_delayed = false;
+template <class F>
+inline constexpr bool is_delayed<delayed<F>> = true;
 
 template <class F>
 [[gnu::cold]] std::string type_label(node const& self) {
@@ -39,7 +49,7 @@ template <class F>
   } else if constexpr (requires { typename F::stands_for; }) {
     return type_label<typename F::stands_for>(self);
   } else if constexpr (requires { typename F::precedes; }) {
-    return type_label<typename F::precedes>(self);
+    return callable_label<typename F::precedes>(self);  // its first member
   } else if constexpr (std::is_function_v<std::remove_pointer_t<F>>) {
     return function_name(reinterpret_cast<void const*>(*static_cast<F const*>(self.payload())));
   } else if constexpr (std::is_member_function_pointer_v<F>) {
@@ -138,7 +148,6 @@ struct call_plan {
   static auto try_call(std::index_sequence<I...>)
       -> decltype(detail::invoke(std::declval<std::conditional_t<const_callable, F const&, F&>>(),
                                  std::declval<typename argument<A>::template passed<chosen[I]>>()...));
-  using returned = decltype(try_call(std::index_sequence_for<A...>{}));
 
   // What is said of a call that does not compile.
   template <std::size_t... I>
@@ -154,7 +163,7 @@ struct call_plan {
   static constexpr bool moves_recorded(std::index_sequence<I...>) {
     [[maybe_unused]] auto const refused = []<std::size_t J, class Argument>() {
       using parameter = typename parameter_at<J, parameters>::type;
-      return !holds_lazy<Argument> && !std::is_copy_constructible_v<Argument> &&
+      return !holds_lazy<Argument> && !copyable_v<Argument> &&
              !std::is_lvalue_reference_v<parameter> && known<J, Argument>;
     };
     return (refused.template operator()<I, A>() || ... || false);
@@ -198,8 +207,13 @@ struct recorded_call {
 
   static constexpr bool fixed = (argument<A>::fixed && ... && true);
 
+  using returned = decltype(calling::try_call(indices{}));
+  using result = std::decay_t<returned>;
+
+  // Returns a value even where the function returns a reference: that may be into an argument, or into the copy, which
+  // end here.
   template <std::size_t... I>
-  decltype(auto) run(inputs const& in, std::index_sequence<I...>) const {
+  result run(inputs const& in, std::index_sequence<I...>) const {
     std::array<std::size_t, sizeof...(A) + 1> first{};
     ((first[I + 1] = first[I] + argument<A>::taken(part_at<I>(kept))), ...);
     if constexpr (std::is_member_pointer_v<F>) {
@@ -211,9 +225,6 @@ struct recorded_call {
       return copy(argument<A>::template get<calling::chosen[I]>(part_at<I>(kept), in, first[I])...);
     }
   }
-
-  using returned = typename calling::returned;
-  using result = std::decay_t<returned>;
 
   [[nodiscard]] static recorded_call const& of(node const& self) noexcept {
     if constexpr (fixed) {
@@ -256,16 +267,17 @@ inline constexpr node_type call_node{&value_type_of<stored_t<typename Call::resu
                                      std::is_trivially_destructible_v<Call> ? nullptr : &destroy_value<Call>,
                                      &callable_label<F>,
                                      alignof(Call),
-                                     std::is_empty_v<Call> ? 0 : sizeof(Call)};
+                                     std::is_empty_v<Call> ? 0 : sizeof(Call),
+                                     arrange_for<stored_t<typename Call::result>>()};
 
 template <class F, class... A, std::size_t... I, class... Args>
-node const* record_call(std::source_location place, task_options const* options, auto&& function,
+node const* record_call(std::source_location place, node_extras const* extras, auto&& function,
                         std::index_sequence<I...>, Args&... args) {
   using call = recorded_call<F, A...>;
   std::size_t const count = (std::size_t{0} + ... + argument<A>::count(args));
   call const* kept = nullptr;
   return node::record(
-      call_node<call, F>, place, options, count,
+      call_node<call, F>, place, extras, count,
       [&](void* at) {
         kept = ::new (at) call{std::forward<decltype(function)>(function),
                                {part<I, typename argument<A>::stored>{argument<A>::store(args)}...}};
@@ -276,16 +288,73 @@ node const* record_call(std::source_location place, task_options const* options,
       });
 }
 
+template <class T>
+[[noreturn, gnu::cold]] void refuse_token(char const* what) {
+  throw config_error{joined({"a pure call needs a token of ", what, ", and there is none for the type ",
+                             declared_name(type_name<T>()),
+                             "; define dally::token token_of(T const&) in its namespace, or leave out .pure"})};
+}
+
+/// Who a function is. `fn<f>`: the build it belongs to and its place there, the same in every process. Else, in this
+/// process only, the address of a function, or the type of a callable with whatever token its state has.
+template <class F, class... A>
+[[gnu::cold]] void add_function_token(token_hash& hash, F const& function) {
+  if constexpr (requires { F::is_function_constant; }) {
+    hash.add_number('n');
+    hash.add_text(F::task_label);
+    hash.add(place_in_build(&type_anchor<F>));
+  } else if constexpr (std::is_function_v<std::remove_pointer_t<F>>) {
+    hash.add_number('p');
+    hash.add_number(reinterpret_cast<std::uintptr_t>(function));
+  } else {
+    hash.add_number('q');
+    hash.add_number(reinterpret_cast<std::uintptr_t>(&type_anchor<parameter_list<F, A...>>));
+    if constexpr (requires { typename F::stands_for; }) {
+      add_function_token<typename F::stands_for, A...>(hash, *function.function);
+    } else if constexpr (requires { typename F::precedes; }) {
+      add_function_token<decltype(F::function), A...>(hash, function.function);
+    } else if constexpr (std::is_member_pointer_v<F>) {
+      hash.add_bytes(&function, sizeof function);
+    } else if constexpr (tokenizable<F>) {
+      add_token(hash, function);
+    } else if constexpr (!std::is_empty_v<F>) {
+      refuse_token<F>("its callable, which has state");
+    }
+  }
+}
+
+/// What equal pure calls share. Errors: config_error naming a type without token.
+template <class F, class... A>
+[[gnu::cold]] token token_of_call(F const& function, A const&... args) {
+  token_hash hash;
+  add_function_token<F, A...>(hash, function);
+  [[maybe_unused]] auto const add = [&]<class T>(T const& arg) {
+    if constexpr (tokenizable<T>) {
+      add_token(hash, arg);
+    } else {
+      refuse_token<T>("each argument");
+    }
+  };
+  (add(args), ...);
+  return hash.digest();
+}
+
 /// Records a call of `function` (an F, copied or moved) with arguments that may hold lazies.
 template <class F, class Function, class... Args>
-auto record(std::source_location place, task_options const* options, Function&& function, Args&&... args) {
+auto record(std::source_location place, node_extras const* extras, Function&& function, Args&&... args) {
   if constexpr (check_call<F, std::decay_t<Args>...>()) {
     using result = typename recorded_call<F, std::decay_t<Args>...>::result;
+    node_extras pure;
+    if (extras != nullptr && extras->options.pure) [[unlikely]] {
+      pure = {extras->options, token_of_call<F, std::decay_t<Args>...>(function, args...)};
+      extras = &pure;
+    }
     return make_lazy<result>(record_call<F, std::decay_t<Args>...>(
-        place, options, std::forward<Function>(function), std::index_sequence_for<Args...>{},
-        // An lvalue is shared: seen as const; a const rvalue too.
-        static_cast<std::conditional_t<std::is_lvalue_reference_v<Args>, std::remove_reference_t<Args> const,
-                                       std::remove_reference_t<Args>>&>(args)...));
+        place, extras, std::forward<Function>(function), std::index_sequence_for<Args...>{},
+        // An lvalue is shared: seen as const; a const rvalue too. An array becomes a pointer, of its own constness.
+        static_cast<
+            std::conditional_t<std::is_lvalue_reference_v<Args> && !std::is_array_v<std::remove_reference_t<Args>>,
+                               std::remove_reference_t<Args> const, std::remove_reference_t<Args>>&>(args)...));
   }
 }
 
@@ -311,6 +380,12 @@ struct call_value {
   decltype(auto) operator()(F const& function, Args&&... args) const {
     return detail::invoke(function, std::forward<Args>(args)...);
   }
+  template <class F, class... Args>
+    requires(!callable_with<F const&, Args...> && callable_with<F&, Args...>)
+  auto operator()(F const& function, Args&&... args) const {
+    F copy(function);
+    return detail::invoke(copy, std::forward<Args>(args)...);
+  }
 };
 
 /// Calls F without the value, which is void's, of the task it waits for.
@@ -322,6 +397,11 @@ struct call_afterwards {
   template <class... Args>
     requires callable_with<F const&, Args...>
   decltype(auto) operator()(std::monostate const&, Args&&... args) const {
+    return detail::invoke(function, std::forward<Args>(args)...);
+  }
+  template <class... Args>
+    requires(!callable_with<F const&, Args...> && callable_with<F&, Args...>)
+  decltype(auto) operator()(std::monostate const&, Args&&... args) {
     return detail::invoke(function, std::forward<Args>(args)...);
   }
 };
@@ -356,11 +436,11 @@ class [[nodiscard]] delayed {
   delayed(F function, task_options options, std::source_location place = std::source_location::current())
       : function_{detail::keep_callable<F>(std::move(function))},
         place_{place},
-        options_{std::make_unique<task_options>(std::move(options))} {}
+        extras_{new node_extras{std::move(options)}} {}
   delayed(delayed const& other)
       : function_{other.function_},
         place_{other.place_},
-        options_{other.options_ ? std::make_unique<task_options>(*other.options_) : nullptr} {}
+        extras_{other.extras_ ? new node_extras{*other.extras_} : nullptr} {}
   delayed(delayed&&) noexcept(std::is_nothrow_move_constructible_v<F>) = default;
   ~delayed() = default;
 
@@ -377,22 +457,38 @@ class [[nodiscard]] delayed {
   [[nodiscard]] std::source_location place() const noexcept { return place_; }
 
  private:
+  template <class>
+  friend class lazy;
   using kept = detail::kept_callable<F>;
 
   template <class Function, class... Args>
   auto record(Function&& function, Args&&... args) const {
     if constexpr (detail::is_lazy<F>) {
-      return detail::record<detail::call_value>(place_, options_.get(), detail::call_value{},
+      return detail::record<detail::call_value>(place_, extras_.get(), detail::call_value{},
                                                 std::forward<Function>(function), std::forward<Args>(args)...);
-    } else {
-      return detail::record<kept>(place_, options_.get(), std::forward<Function>(function),
+    } else if constexpr (std::is_copy_constructible_v<F> || detail::check_call<F, std::decay_t<Args>...>()) {
+      return detail::record<kept>(place_, extras_.get(), std::forward<Function>(function),
                                   std::forward<Args>(args)...);
+    }
+  }
+
+  /// Records a call that waits for a task without a value.
+  template <class... Args>
+  auto record_after(lazy<std::monostate>&& first, Args&&... args) const {
+    if constexpr (detail::is_lazy<F>) {
+      using afterwards = detail::call_afterwards<detail::call_value>;
+      return detail::record<afterwards>(place_, extras_.get(), afterwards{}, std::move(first), function_,
+                                        std::forward<Args>(args)...);
+    } else {
+      using afterwards = detail::call_afterwards<kept>;
+      return detail::record<afterwards>(place_, extras_.get(), afterwards{function_}, std::move(first),
+                                        std::forward<Args>(args)...);
     }
   }
 
   [[no_unique_address]] kept function_;
   std::source_location place_;
-  std::unique_ptr<task_options> options_;
+  std::unique_ptr<node_extras> extras_;
 };
 
 template <class T>
@@ -402,10 +498,14 @@ auto lazy<T>::then(Fn&& f, Args&&... args) const {
   if constexpr (std::is_void_v<T>) {
     node const* const first = detail::node_of(*this);
     first->retain();
-    using afterwards = detail::call_afterwards<callable>;
-    return detail::record<afterwards>(first->place(), nullptr, afterwards{std::forward<Fn>(f)},
-                                      detail::make_lazy<std::monostate>(first), std::forward<Args>(args)...);
-  } else if constexpr (requires { std::forward<Fn>(f).place(); }) {
+    auto waited = detail::make_lazy<std::monostate>(first);
+    if constexpr (detail::is_delayed<callable>) {
+      return f.record_after(std::move(waited), std::forward<Args>(args)...);
+    } else {
+      return delayed<callable>{std::forward<Fn>(f), first->place()}.record_after(std::move(waited),
+                                                                                 std::forward<Args>(args)...);
+    }
+  } else if constexpr (detail::is_delayed<callable>) {
     return std::forward<Fn>(f)(*this, std::forward<Args>(args)...);
   } else {
     return delayed<callable>{std::forward<Fn>(f), detail::node_of(*this)->place()}(*this, std::forward<Args>(args)...);

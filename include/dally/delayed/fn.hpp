@@ -12,11 +12,12 @@ namespace dally {
 /// The type of `fn<f>`.
 template <auto Function>
 struct function_constant {
-  using stands_for = std::remove_cv_t<decltype(Function)>;
+  using parameters_like = std::remove_cv_t<decltype(Function)>;
+  static constexpr bool is_function_constant = true;
   static constexpr std::string_view task_label = value_name<Function>();
 
   template <class... Args>
-    requires detail::callable_with<stands_for const&, Args...>
+    requires detail::callable_with<parameters_like const&, Args...>
   constexpr decltype(auto) operator()(Args&&... args) const {
     return detail::invoke(Function, std::forward<Args>(args)...);
   }

@@ -14,6 +14,7 @@
 #include "dally/core/slot.hpp"
 #include "dally/core/symbol.hpp"
 #include "dally/graph/node.hpp"
+#include "dally/graph/takers.hpp"
 
 namespace dally {
 
@@ -44,10 +45,25 @@ std::string literal_label(node const& self) {
     return value ? "true" : "false";
   } else if constexpr (std::is_arithmetic_v<T>) {
     return std::to_string(value);
+  } else if constexpr (std::is_null_pointer_v<T>) {
+    return "nullptr";
   } else if constexpr (std::is_convertible_v<T const&, std::string_view>) {
+    if constexpr (std::is_pointer_v<T>) {
+      if (value == nullptr) return "nullptr";
+    }
     return joined({"\"", value, "\""});
   } else {
     return std::string{type_name<T>()};
+  }
+}
+
+/// What graphs with results of type T must be arranged by.
+template <class T>
+constexpr auto arrange_for() -> arrangement (*)(planned_graph const&) {
+  if constexpr (std::is_copy_constructible_v<T>) {
+    return nullptr;
+  } else {
+    return &takers_last;
   }
 }
 
@@ -55,12 +71,12 @@ std::string literal_label(node const& self) {
 template <class T>
 inline constexpr node_type value_node{
     &value_type_of<T>, nullptr,    std::is_trivially_destructible_v<T> ? nullptr : &destroy_value<T>,
-    &literal_label<T>, alignof(T), sizeof(T)};
+    &literal_label<T>, alignof(T), sizeof(T),      arrange_for<T>()};
 
 /// Records a value; `construct` makes it at the address it is given. The reference passes to the caller.
 template <class T, class Construct>
-node const* record_value(std::source_location place, task_options const* options, Construct&& construct) {
-  return node::record(value_node<T>, place, options, 0, construct, [](dependency*) {});
+node const* record_value(std::source_location place, node_extras const* extras, Construct&& construct) {
+  return node::record(value_node<T>, place, extras, 0, construct, [](dependency*) {});
 }
 
 template <class T>
@@ -129,6 +145,9 @@ class [[nodiscard]] lazy {
       delete;                   // a lazy has no value yet: compute() it first, or record the choice as a task
   void begin() const = delete;  // a lazy has no elements yet: compute() it first, or unpack a lazy tuple or array
   void end() const = delete;    // a lazy has no elements yet: compute() it first, or unpack a lazy tuple or array
+
+  /// Of a pure call its content hash, else that of this node alone: an argument of further pure calls.
+  friend token token_of(lazy const& x) { return detail::node_of(x)->content(); }
 
  private:
   template <class U>

@@ -152,16 +152,30 @@ struct subscript {
   }
 };
 
+/// `[12]`, for I = 12.
+template <std::size_t I>
+struct index_text {
+  char text[24]{};
+  std::size_t size = 0;
+
+  constexpr index_text() {
+    text[size++] = '[';
+    std::size_t unit = 1;
+    while (I / unit >= 10) unit *= 10;
+    for (; unit != 0; unit /= 10) text[size++] = static_cast<char>('0' + I / unit % 10);
+    text[size++] = ']';
+  }
+};
+
 /// The I-th element of a pair, tuple or array.
 template <std::size_t I>
 struct element {
-  static constexpr char text[] = {'[', I < 10 ? char('0' + I) : char('0' + I / 10 % 10),
-                                  I < 10 ? ']' : char('0' + I % 10), I < 10 ? '\0' : ']', '\0'};
-  static constexpr std::string_view task_label{text};
+  static constexpr index_text<I> index{};
+  static constexpr std::string_view task_label{index.text, index.size};
   template <class Tuple>
   auto operator()(Tuple const& tuple) const {
     using std::get;
-    static_assert(std::is_copy_constructible_v<std::tuple_element_t<I, Tuple>>,
+    static_assert(copyable_v<std::tuple_element_t<I, Tuple>>,
                   "dally: an unpacked element is copied, so its type must be copyable; take the whole tuple in a task");
     return std::tuple_element_t<I, Tuple>(get<I>(tuple));
   }

@@ -179,7 +179,7 @@ class execution {
  private:
   template <class T>
   static T copy_of(T const& value) {
-    if constexpr (std::is_copy_constructible_v<T>) {
+    if constexpr (copyable_v<T>) {
       return value;
     } else {
       throw graph_error{"a move-only value was asked for twice"};  // the plan has refused it

@@ -41,7 +41,7 @@ struct inputs {
   [[nodiscard]] T take(std::size_t k) const {
     std::uint32_t const edge = edges[k];
     auto* const value = static_cast<T*>(const_cast<void*>(address<T>(edge)));
-    if constexpr (!std::is_copy_constructible_v<T>) {
+    if constexpr (!copyable_v<T>) {
       return T(std::move(*value));  // the plan has seen to it that nobody reads it later
     } else if constexpr (!tracked_v<T>) {
       return T(*value);

@@ -10,6 +10,7 @@
 #include <string>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 #include "dally/core/key.hpp"
 #include "dally/core/slot.hpp"
@@ -20,10 +21,30 @@
 namespace dally {
 
 class node;
+struct planned_graph;
+
+/// `before` must have finished when `after` begins, although it takes nothing from it.
+struct order_edge {
+  node_id before;
+  node_id after;
+};
+
+/// What move-only results ask of a plan: edges that only order, and an order of the ids if theirs does not do.
+struct arrangement {
+  std::vector<order_edge> edges;
+  std::vector<node_id> order;
+};
 
 /// What a wrapped function may be told about its tasks. An aggregate: name the fields.
 struct task_options {
   std::string name{};  ///< label in graphs, errors and profiles: it may repeat and identifies nothing
+  bool pure = false;   ///< equal calls, of one function with equal arguments and the same lazies, run once in a plan
+};
+
+/// What few nodes have: options, and of a pure call the token that it shares with equal calls.
+struct node_extras {
+  task_options options;
+  token content{};
 };
 
 /// How the nodes of one kind behave: one constant table for each function type and list of argument types.
@@ -38,6 +59,8 @@ struct node_type {
   std::string (*label)(node const& self);
   std::uint32_t payload_alignment;
   std::uint32_t payload_size;
+  /// takers_last where the result cannot be copied, else null: graphs of copyable results need not know it.
+  arrangement (*arrange)(planned_graph const&);
 };
 
 /// One result that a node takes: whose, and whether the function takes it by value.
@@ -89,10 +112,12 @@ class node {
   [[nodiscard]] std::source_location place() const noexcept { return place_; }
   /// Whether this is a literal or a persisted result: there is nothing to run, the payload is the value.
   [[nodiscard]] bool is_value() const noexcept { return type_->invoke == nullptr; }
+  /// Whether equal calls are this one: extras()->content tells which are equal.
+  [[nodiscard]] bool is_pure() const noexcept { return (bits_ & pure) != 0; }
   /// What `delayed(f, {...})` was given, or null.
-  [[nodiscard]] task_options const* options() const noexcept {
-    return (bits_ & has_options) != 0
-               ? *reinterpret_cast<task_options const* const*>(reinterpret_cast<std::byte const*>(this) - sizeof(void*))
+  [[nodiscard]] node_extras const* extras() const noexcept {
+    return (bits_ & has_extras) != 0
+               ? *reinterpret_cast<node_extras const* const*>(reinterpret_cast<std::byte const*>(this) - sizeof(void*))
                : nullptr;
   }
 
@@ -102,7 +127,9 @@ class node {
 
   /// What to call the task in pictures, errors and profiles. Cost: may read a symbol table at the first call.
   [[nodiscard, gnu::cold]] std::string label() const {
-    if (task_options const* const given = options(); given != nullptr && !given->name.empty()) return given->name;
+    if (node_extras const* const given = extras(); given != nullptr && !given->options.name.empty()) {
+      return given->options.name;
+    }
     if (std::string known = type_->label(*this); !known.empty()) return known;
     return joined({"function at ", place_text()});
   }
@@ -115,8 +142,14 @@ class node {
 
   /// Who this task is; unique in this process.
   [[nodiscard, gnu::cold]] dally::key key() const {
+    token const bits = content();
+    return {label(), bits.high, bits.low};
+  }
+  /// The bits of its key: for a pure call those of all equal calls, else its own.
+  [[nodiscard]] token content() const noexcept {
+    if (is_pure()) return extras()->content;
     std::uint64_t const arena = node_block::of(this).arena();
-    return {label(), scrambled(number() ^ (arena << 44)), scrambled(~number() + (arena << 20))};
+    return { scrambled(number() ^ (arena << 44)), scrambled(~number() + (arena << 20))};
   }
 
   void retain() const noexcept {
@@ -132,16 +165,16 @@ class node {
   ///
   /// Errors  resource_error, std::bad_alloc, and whatever `construct` throws; then nothing is recorded
   template <class Construct, class Fill>
-  static node* record(node_type const& type, std::source_location place, task_options const* options,
+  static node* record(node_type const& type, std::source_location place, node_extras const* extras,
                       std::size_t dependency_count, Construct&& construct, Fill&& fill) {
     std::size_t const offset = payload_offset(type, dependency_count);
-    std::size_t const prefix = options == nullptr ? 0 : std::size_t{8};
+    std::size_t const prefix = extras == nullptr ? 0 : std::size_t{8};
     std::size_t const alignment = type.payload_alignment < 8 ? 8 : type.payload_alignment;
     std::size_t const lead = (prefix + alignment - 1) & ~(alignment - 1);
     node_arena& arena = node_arena::mine();
     std::byte* const memory = arena.allocate(lead + offset + type.payload_size, alignment) + lead;
     pending guard{memory, nullptr};
-    if (options != nullptr) guard.options = new task_options{*options};
+    if (extras != nullptr) guard.extras = new node_extras{*extras};
     construct(static_cast<void*>(memory + offset));
     node* const recorded = ::new (static_cast<void*>(memory)) node{type, place, dependency_count};
     auto* const row = reinterpret_cast<dependency*>(recorded + 1);
@@ -152,9 +185,9 @@ class node {
       if (number > floor) floor = number;
     }
     recorded->bits_ = arena.next_number(floor) << flag_bits;
-    if (options != nullptr) {
-      *reinterpret_cast<task_options const**>(memory - sizeof(void*)) = guard.options;
-      recorded->bits_ |= has_options;
+    if (extras != nullptr) {
+      *reinterpret_cast<node_extras const**>(memory - sizeof(void*)) = guard.extras;
+      recorded->bits_ |= extras->options.pure ? has_extras | pure : has_extras;
     }
     guard.memory = nullptr;
     return recorded;
@@ -162,7 +195,8 @@ class node {
 
  private:
   static constexpr unsigned flag_bits = 8;
-  static constexpr std::uint64_t has_options = 1;
+  static constexpr std::uint64_t has_extras = 1;
+  static constexpr std::uint64_t pure = 2;
 
   node(node_type const& type, std::source_location place, std::size_t dependency_count) noexcept
       : type_{&type}, place_{place}, dependency_count_{static_cast<std::uint32_t>(dependency_count)} {
@@ -173,10 +207,10 @@ class node {
   // What record() has begun: undone if the payload's constructor throws.
   struct pending {
     std::byte* memory;
-    task_options* options;
+    node_extras* extras;
     ~pending() {
       if (memory == nullptr) return;
-      delete options;
+      delete extras;
       node_block::of(memory).bury(1);
     }
   };
@@ -243,7 +277,7 @@ inline void node::bury_dead() noexcept {
   while (dead_.top != nullptr) {
     node* const dead = dead_.top;
     dead_.top = dead->next_dead_;
-    delete dead->options();
+    delete dead->extras();
     if (dead->type_->destroy != nullptr) dead->type_->destroy(const_cast<void*>(dead->payload()));
     for (dependency const d : dead->dependencies()) drop(d.from());
     node_block* const its = &node_block::of(dead);

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <atomic>
+#include <bit>
 #include <cstddef>
 #include <cstdint>
 #include <mutex>
@@ -13,6 +14,7 @@
 #include "dally/graph/node.hpp"
 #include "dally/graph/node_marks.hpp"
 #include "dally/graph/order.hpp"
+#include "dally/graph/takers.hpp"
 
 namespace dally {
 
@@ -79,7 +81,7 @@ class plan {
   /// The edges seen from their other end.
   struct links {
     scratch_array<std::uint32_t> first;       ///< size() + 1
-    scratch_array<std::uint32_t> dependents;  ///< by node, ascending
+    scratch_array<std::uint32_t> dependents;  ///< by node; also those that must only wait for it
     scratch_array<std::uint32_t> waits_for;   ///< by node: how many results of tasks it takes
     std::vector<node_id> ready;               ///< nodes that wait for nothing, in order
     std::uint32_t sinks = 0;                  ///< nodes that nobody takes from: when all are done, everything is
@@ -98,19 +100,29 @@ class plan {
     std::size_t nodes = 0;
     std::size_t edges = 0;
     std::size_t constants = 0;
-    std::size_t result_bytes = 0;
+    std::size_t slot_bytes = 0;     // at most
+    std::size_t tracked_bytes = 0;  // of results that end at their last use: the others keep their slot in any order
     bool owning = false;
-    bool tracked = false;
+    bool pure = false;
+    arrangement (*arrange)(planned_graph const&) = nullptr;
 
     void add(node const& n) noexcept {
       ++nodes;
       dependency_list const dependencies = n.dependencies();
       edges += dependencies.size();
-      for (dependency const d : dependencies) constants += d.from()->is_value() ? 1 : 0;
+      for (dependency const d : dependencies) {
+        if (d.from()->is_value()) add_constant(*d.from());
+      }
       value_type const& result = *n.type().result;
-      result_bytes += result.size;
+      slot_bytes += result.boxed ? slot_alignment : result.size + slot_alignment;
+      if (result.tracked) tracked_bytes += result.size;
       owning |= result.owning;
-      tracked |= result.tracked;
+      pure |= n.is_pure();
+      if (n.type().arrange != nullptr) arrange = n.type().arrange;
+    }
+    void add_constant(node const& value) noexcept {
+      ++constants;
+      if (value.type().arrange != nullptr) arrange = value.type().arrange;
     }
   };
 
@@ -131,15 +143,30 @@ class plan {
     take(edges_, total.edges);
     take(output_edges_, total.constants);
   }
-  /// The ids of marked nodes: their ranks, or another order's places of these.
+  /// The ids of marked nodes: their ranks, or where an order, or a node of equal key, puts these.
   struct numbering {
-    node_marks const& marks;
+    node_marks& marks;
     scratch_array<std::uint32_t> by_rank{};
     [[nodiscard]] node_id id_of(node const* n) const noexcept {
       std::uint32_t const rank = marks.rank(n);
       return by_rank.data() == nullptr ? rank : by_rank[rank];
     }
   };
+  /// Pure calls by content: open addressing, one entry in two at most.
+  struct pure_calls {
+    scratch_array<std::uint32_t> ids;  // + 1; 0 is free
+    [[gnu::cold]] explicit pure_calls(std::size_t nodes) : ids{std::bit_ceil(nodes * 2 + 1)} {
+      for (std::size_t i = 0; i < ids.size(); ++i) ids[i] = 0;
+    }
+    /// The entry of the equal call, or the free one where it belongs.
+    [[gnu::cold]] std::uint32_t& entry(plan const& in, token const& content) const {
+      for (std::size_t i = content.low & (ids.size() - 1);; i = (i + 1) & (ids.size() - 1)) {
+        if (ids[i] == 0 || in.tasks_[ids[i] - 1]->content() == content) return ids[i];
+      }
+    }
+  };
+  void fill(std::vector<node const*> const& order, numbering& ids, bool merge, node const* const* outputs);
+  [[gnu::cold]] void arrange(arrangement (*rule)(planned_graph const&), numbering& ids, node const* const* outputs);
   [[gnu::noinline]] void append(node const* n, numbering const& ids) {
     node_id const id = size_++;
     tasks_[id] = n;
@@ -174,6 +201,17 @@ class plan {
       if ((output_edges_[i] & constant_edge) == 0) ++uses_[output_edges_[i]];
     }
   }
+  [[gnu::noinline]] void write_outputs(numbering const& ids, node const* const* outputs) {
+    first_edge_[size_] = edge_count_;
+    for (std::size_t i = 0; i < output_count_; ++i) {
+      if (outputs[i]->is_value()) {
+        constants_[constant_count_] = outputs[i]->payload();
+        output_edges_[i] = constant_edge | constant_count_++;
+      } else {
+        output_edges_[i] = ids.id_of(outputs[i]);
+      }
+    }
+  }
   links const& link() const;
 
   scratch_array<std::byte> memory_;
@@ -191,6 +229,7 @@ class plan {
   std::size_t output_count_ = 0;
   std::size_t slot_bytes_ = 0;
   scratch_array<std::uint32_t> uses_;
+  std::vector<order_edge> order_edges_;
   mutable std::mutex linking_;
   mutable std::atomic<links const*> links_{nullptr};
   mutable links link_storage_;
@@ -204,7 +243,6 @@ inline plan::plan(node const* const* outputs, std::size_t output_count) {
   } const cleared_at_exit{marks};
 
   extent total;
-  total.constants = output_count;
   bool one_arena = true;
   std::uint32_t arena = 0;
   bool first = true;
@@ -228,43 +266,85 @@ inline plan::plan(node const* const* outputs, std::size_t output_count) {
   });
 
   std::vector<node const*> order;
-  if (!one_arena || total.owning || total.result_bytes > small_results) {
+  if (!one_arena || total.owning || total.tracked_bytes > small_results) {
     marks.clear();
     order = depth_first_order(outputs, output_count, marks);
     total = extent{};
-    total.constants = output_count;
     for (node const* const n : order) total.add(*n);
-    if (!total.owning && total.result_bytes <= small_results) sort_as_recorded(order);
+    if (!total.owning && total.tracked_bytes <= small_results) sort_as_recorded(order);
   }
-  if (total.nodes >= constant_edge || total.edges >= constant_edge) {
+  total.constants += output_count;
+  for (std::size_t i = 0; i < output_count; ++i) {
+    if (outputs[i]->type().arrange != nullptr) total.arrange = outputs[i]->type().arrange;
+  }
+  if (total.nodes >= constant_edge || total.edges >= constant_edge || total.slot_bytes / slot_unit >= ~std::uint32_t{0}) {
     throw graph_error{joined({"a graph of ", decimal(total.nodes), " tasks and ", decimal(total.edges),
-                              " edges is too large for one run: at most 2,147,483,647 of each"})};
+                              " edges is too large for one run: at most 2,147,483,647 of each, and 16 GiB of results "
+                              "of 64 bytes or less"})};
   }
   allocate(total);
-  numbering ids{marks};
-  marks.number_all([&](node const* n) {
-    if (order.empty()) append(n, ids);
-  });
-  if (!order.empty()) {
-    ids.by_rank = scratch_array<std::uint32_t>{order.size()};
-    for (std::uint32_t i = 0; i < order.size(); ++i) ids.by_rank[marks.rank(order[i])] = i;
-    for (node const* const n : order) append(n, ids);
-  }
-  first_edge_[size_] = edge_count_;
-  for (std::size_t i = 0; i < output_count; ++i) {
-    if (outputs[i]->is_value()) {
-      constants_[constant_count_] = outputs[i]->payload();
-      output_edges_[i] = constant_edge | constant_count_++;
-    } else {
-      output_edges_[i] = ids.id_of(outputs[i]);
-    }
-  }
   output_count_ = output_count;
-  if (total.tracked) count_uses();
+  numbering ids{marks};
+  if (!order.empty() || total.pure) ids.by_rank = scratch_array<std::uint32_t>{total.nodes};
+  fill(order, ids, total.pure, outputs);
+  if (total.arrange != nullptr) arrange(total.arrange, ids, outputs);
+  if (total.owning || total.tracked_bytes != 0) count_uses();
   for (std::size_t i = 0; i < output_count; ++i) {
     outputs[i]->retain();
     kept_[i] = outputs[i];
   }
+}
+
+// Numbers the tasks in this order, or as they stand in memory, and writes everything down.
+inline void plan::fill(std::vector<node const*> const& order, numbering& ids, bool merge, node const* const* outputs) {
+  pure_calls const pure{merge ? ids.by_rank.size() : 0};
+  auto const visit = [&](node const* n) {
+    if (ids.by_rank.data() != nullptr) {
+      node_id& id = ids.by_rank[ids.marks.rank(n)];
+      id = size_;
+      if (merge && n->is_pure()) {
+        std::uint32_t& equal = pure.entry(*this, n->content());
+        if (equal != 0) {
+          id = equal - 1;
+          return;
+        }
+        equal = size_ + 1;
+      }
+    }
+    append(n, ids);
+  };
+  ids.marks.number_all([&](node const* n) {
+    if (order.empty()) visit(n);
+  });
+  for (node const* const n : order) visit(n);
+  write_outputs(ids, outputs);
+}
+
+// Puts the tasks that take move-only results behind the others that read them.
+inline void plan::arrange(arrangement (*rule)(planned_graph const&), numbering& ids, node const* const* outputs) {
+  arrangement wanted = rule({tasks_, size_, first_edge_, edges_, outputs, output_edges_, output_count_});
+  if (!wanted.order.empty()) {
+    std::vector<node const*> order(size_);
+    std::vector<node_id> place(size_);
+    for (node_id n = 0; n < size_; ++n) {
+      order[n] = tasks_[wanted.order[n]];
+      place[wanted.order[n]] = n;
+    }
+    std::size_t ranks = ids.by_rank.size();
+    if (ranks == 0) {
+      ranks = size_;
+      ids.by_rank = scratch_array<std::uint32_t>{ranks};
+      for (std::uint32_t r = 0; r < ranks; ++r) ids.by_rank[r] = r;
+    }
+    for (std::size_t r = 0; r < ranks; ++r) ids.by_rank[r] = place[ids.by_rank[r]];
+    for (order_edge& e : wanted.edges) e = {place[e.before], place[e.after]};
+    size_ = edge_count_ = constant_count_ = 0;
+    slot_bytes_ = 0;
+    is_chain_ = true;
+    for (node const* const n : order) append(n, ids);
+    write_outputs(ids, outputs);
+  }
+  order_edges_ = std::move(wanted.edges);
 }
 
 inline plan::links const& plan::link() const {
@@ -284,10 +364,15 @@ inline plan::links const& plan::link() const {
     }
     all.waits_for[n] = waits_for;
     total += waits_for;
-    if (waits_for == 0) all.ready.push_back(n);
+  }
+  for (order_edge const& e : order_edges_) {
+    ++all.first[e.before];
+    ++all.waits_for[e.after];
+    ++total;
   }
   std::uint32_t end = 0;
   for (node_id n = 0; n < size_; ++n) {
+    if (all.waits_for[n] == 0) all.ready.push_back(n);
     all.sinks += all.first[n] == 0 ? 1U : 0U;
     end += all.first[n];
     all.first[n] = end;  // the row's end: filling backwards turns it into its beginning
@@ -299,6 +384,7 @@ inline plan::links const& plan::link() const {
       if ((edge & constant_edge) == 0) all.dependents[--all.first[edge]] = n;
     }
   }
+  for (order_edge const& e : order_edges_) all.dependents[--all.first[e.before]] = e.after;
   link_storage_ = std::move(all);
   links_.store(&link_storage_, std::memory_order_release);  // releases the tables to linked()
   return link_storage_;

@@ -132,7 +132,7 @@ class dot_text {
   }
   std::size_t literals = 0;
   auto const literal = [&](node const& value) {
-    bool const named = options.show_values || value.options() != nullptr;
+    bool const named = options.show_values || value.extras() != nullptr;
     text.node("v", literals, "box", named ? value.label() : std::string{});
     return literals++;
   };
@@ -260,7 +260,7 @@ inline constinit picture_renderer render_picture = nullptr;
 template <class... Args>
 plan plan_of(Args const&... args) {
   std::vector<node const*> nodes;
-  auto const visit = [&](auto const& x) { nodes.push_back(node_of(x)); };
+  [[maybe_unused]] auto const visit = [&](auto const& x) { nodes.push_back(node_of(x)); };
   (each_lazy{visit}(args), ...);
   return plan{nodes.data(), nodes.size()};
 }
