@@ -50,8 +50,9 @@ template <class T>
 struct copies<T> : std::bool_constant<all_copyable<T>(std::make_index_sequence<std::tuple_size_v<T>>{})> {};
 
 template <class T>
-  requires(std::is_copy_constructible_v<T> && !requires { std::tuple_size<T>::value; } &&
-           requires { requires !std::is_same_v<typename T::value_type, T>; })
+  requires(
+      std::is_copy_constructible_v<T> && !requires { std::tuple_size<T>::value; } &&
+      requires { requires !std::is_same_v<typename T::value_type, T>; })
 struct copies<T> : copies<typename T::value_type> {};
 
 }  // namespace detail

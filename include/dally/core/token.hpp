@@ -228,7 +228,8 @@ template <class T>
 constexpr bool has_token() {
   if constexpr (has_own_token<T>) {
     return true;
-  } else if constexpr (std::is_arithmetic_v<T> || std::is_enum_v<T> || token_text<T> || std::is_same_v<T, std::monostate>) {
+  } else if constexpr (std::is_arithmetic_v<T> || std::is_enum_v<T> || token_text<T> ||
+                       std::is_same_v<T, std::monostate>) {
     return true;
   } else if constexpr (is_variant<T>) {
     return alternatives_have_tokens<T>;
@@ -247,11 +248,12 @@ constexpr bool has_token() {
 }
 
 template <class T>
-concept contiguous_numbers = requires(T const& v) {
-  { v.data() } -> std::same_as<typename T::value_type const*>;
-  v.size();
-} && (std::is_integral_v<typename T::value_type> || std::is_same_v<typename T::value_type, float> ||
-      std::is_same_v<typename T::value_type, double>);
+concept contiguous_numbers =
+    requires(T const& v) {
+      { v.data() } -> std::same_as<typename T::value_type const*>;
+      v.size();
+    } && (std::is_integral_v<typename T::value_type> || std::is_same_v<typename T::value_type, float> ||
+          std::is_same_v<typename T::value_type, double>);
 
 /// Adds a value, headed by its shape, so that values of different shapes do not meet: {1, 2}, {3} is not {1}, {2, 3}.
 template <class T>

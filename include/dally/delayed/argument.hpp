@@ -54,8 +54,7 @@ struct argument {
   static constexpr std::size_t fixed_count = 0;
   // What cannot be copied cannot be passed as a value: it belongs to the graph, for every run.
   template <passing P>
-  using passed = std::conditional_t<P == passing::read, A const&,
-                                    std::conditional_t<copyable_v<A>, A, not_passed>>;
+  using passed = std::conditional_t<P == passing::read, A const&, std::conditional_t<copyable_v<A>, A, not_passed>>;
 
   template <class Arg>
   static constexpr std::size_t count(Arg const&) noexcept {

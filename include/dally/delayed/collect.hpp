@@ -3,6 +3,7 @@
 #include <cstddef>
 #include <iterator>
 #include <string_view>
+#include <tuple>
 #include <type_traits>
 #include <utility>
 #include <vector>
@@ -109,6 +110,32 @@ template <class Range, class Op, class Initial>
   if (std::begin(range) == std::end(range)) return first;
   delayed<Op> const combine{op, place};
   return handle{combine(std::move(first), tree_reduce(range, std::move(op), place))};
+}
+
+/// One recorded call of `f` for each element of the ranges, taken side by side up to the end of the shortest; elements
+/// may be lazy. Shape: a vector of lazies.
+template <class Fn, class Range, class... Ranges>
+[[nodiscard]] auto map(Fn&& f, Range const& range, Ranges const&... ranges) {
+  auto const call = [&] {
+    if constexpr (detail::is_delayed<std::decay_t<Fn>>) {
+      return std::forward<Fn>(f);
+    } else {
+      return delayed<std::decay_t<Fn>>{std::forward<Fn>(f)};
+    }
+  }();
+  std::vector<decltype(call(*std::begin(range), *std::begin(ranges)...))> calls;
+  if constexpr (requires { range.size(); }) calls.reserve(range.size());
+  auto at = std::begin(range);
+  auto others = std::make_tuple(std::begin(ranges)...);
+  std::apply(
+      [&](auto&... other) {
+        for (; at != std::end(range) && ((other != std::end(ranges)) && ... && true);
+             ++at, (static_cast<void>(++other), ...)) {
+          calls.push_back(call(*at, *other...));
+        }
+      },
+      others);
+  return calls;
 }
 
 }  // namespace dally

@@ -163,8 +163,8 @@ struct call_plan {
   static constexpr bool moves_recorded(std::index_sequence<I...>) {
     [[maybe_unused]] auto const refused = []<std::size_t J, class Argument>() {
       using parameter = typename parameter_at<J, parameters>::type;
-      return !holds_lazy<Argument> && !copyable_v<Argument> &&
-             !std::is_lvalue_reference_v<parameter> && known<J, Argument>;
+      return !holds_lazy<Argument> && !copyable_v<Argument> && !std::is_lvalue_reference_v<parameter> &&
+             known<J, Argument>;
     };
     return (refused.template operator()<I, A>() || ... || false);
   }
@@ -239,7 +239,7 @@ struct recorded_call {
     }
   }
 
-  static node* invoke(node const& self, inputs const& in, void* at) {
+  static node const* invoke(node const& self, inputs const& in, void* at) {
     recorded_call const& call = of(self);
     if constexpr (std::is_void_v<returned>) {
       call.run(in, indices{});
@@ -290,9 +290,9 @@ node const* record_call(std::source_location place, node_extras const* extras, a
 
 template <class T>
 [[noreturn, gnu::cold]] void refuse_token(char const* what) {
-  throw config_error{joined({"a pure call needs a token of ", what, ", and there is none for the type ",
-                             declared_name(type_name<T>()),
-                             "; define dally::token token_of(T const&) in its namespace, or leave out .pure"})};
+  throw config_error{
+      joined({"a pure call needs a token of ", what, ", and there is none for the type ", declared_name(type_name<T>()),
+              "; define dally::token token_of(T const&) in its namespace, or leave out .pure"})};
 }
 
 /// Who a function is. `fn<f>`: the build it belongs to and its place there, the same in every process. Else, in this
@@ -467,8 +467,7 @@ class [[nodiscard]] delayed {
       return detail::record<detail::call_value>(place_, extras_.get(), detail::call_value{},
                                                 std::forward<Function>(function), std::forward<Args>(args)...);
     } else if constexpr (std::is_copy_constructible_v<F> || detail::check_call<F, std::decay_t<Args>...>()) {
-      return detail::record<kept>(place_, extras_.get(), std::forward<Function>(function),
-                                  std::forward<Args>(args)...);
+      return detail::record<kept>(place_, extras_.get(), std::forward<Function>(function), std::forward<Args>(args)...);
     }
   }
 

@@ -71,7 +71,8 @@ constexpr auto arrange_for() -> arrangement (*)(planned_graph const&) {
 template <class T>
 inline constexpr node_type value_node{
     &value_type_of<T>, nullptr,    std::is_trivially_destructible_v<T> ? nullptr : &destroy_value<T>,
-    &literal_label<T>, alignof(T), sizeof(T),      arrange_for<T>()};
+    &literal_label<T>, alignof(T), sizeof(T),
+    arrange_for<T>()};
 
 /// Records a value; `construct` makes it at the address it is given. The reference passes to the caller.
 template <class T, class Construct>
@@ -128,6 +129,11 @@ class [[nodiscard]] lazy {
   [[nodiscard]] dally::key key() const { return detail::node_of(*this)->key(); }
   /// The label of its task.
   [[nodiscard]] std::string name() const { return detail::node_of(*this)->label(); }
+
+  /// This call recorded anew, its arguments shared, to run after `others`; this handle's node is unchanged. The new one
+  /// has a key of its own.
+  template <class... Others>
+  [[nodiscard]] lazy after(lazy<Others> const&... others) const;
 
   /// `delayed(f)(x, args...)`; of a lazy<void>, `f(args...)` afterwards.
   template <class Fn, class... Args>

@@ -43,12 +43,12 @@ class execution {
  public:
   /// A run of `of`, which must outlive it.
   [[gnu::noinline]] explicit execution(dally::plan const& of, std::vector<observer*> const* observers = nullptr,
-                     std::stop_token const& stop = {})
+                                       std::stop_token const& stop = {})
       : plan_{of},
         observers_{observers != nullptr && !observers->empty() ? observers : nullptr},
         run_{of},
         values_{of.slot_bytes()},
-        stop_{stop},
+        stop_token_{stop},
         stop_possible_{stop.stop_possible()},
         interrupts_{stop_on_interrupt::handled()} {
     if (of.uses() != nullptr) {
@@ -96,7 +96,7 @@ class execution {
   [[nodiscard]] bool stopped() const noexcept {
     // Orders nothing: a task that still starts is as if it had started before the stop.
     return failed_.load(std::memory_order_relaxed) || stop_on_interrupt::received_so_far() != interrupts_ ||
-           (stop_possible_ && stop_.stop_requested());
+           (stop_possible_ && stop_token_.stop_requested()) || (outer_ != nullptr && outer_->stopped());
   }
 
   /// Whether every node has been stepped. Acquires what all steps wrote.
@@ -142,6 +142,12 @@ class execution {
     if (last == plan_.size()) sinks_left_.store(0, std::memory_order_release);  // to finished()
   }
 
+  /// How to run the graphs that tasks continue with: `run_on(scheduler, inner)`. Without it they are swept.
+  void run_inner_with(void (*run_on)(void const* scheduler, execution& inner), void const* scheduler) noexcept {
+    run_on_ = run_on;
+    scheduler_ = scheduler;
+  }
+
   /// Ends the run. Errors: the exception of the first task that threw, its type unchanged; `cancelled`; `error` if the
   /// scheduler left nodes behind although nothing had stopped it.
   [[gnu::noinline]] void finish() {
@@ -159,6 +165,7 @@ class execution {
   /// The task whose exception finish() threw; none after a success or a cancellation.
   [[nodiscard, gnu::cold]] std::optional<failed_task> failure() const {
     if (!failed_.load(std::memory_order_acquire)) return std::nullopt;
+    if (inner_failure_) return inner_failure_;
     node const& task = plan_.task(failed_node_);
     return failed_task{task.label(), task.key(), task.place()};
   }
@@ -196,11 +203,12 @@ class execution {
   }
 
   // Keeps the first exception; called in a handler.
-  [[gnu::cold, gnu::noinline]] void fail(node_id n) noexcept {
+  [[gnu::cold, gnu::noinline]] void fail(node_id n, std::optional<failed_task> inner = {}) noexcept {
     // Only the first gets past; finish() reads what it wrote after all steps, which their counters order.
     if (failing_.exchange(true, std::memory_order_relaxed)) return;
     error_ = std::current_exception();
     failed_node_ = n;
+    inner_failure_ = std::move(inner);
     failed_.store(true, std::memory_order_release);
   }
 
@@ -234,9 +242,11 @@ class execution {
       if (result.boxed) [[unlikely]]
         box = allocate_box(result);
       inputs const in{plan_.edges(n).begin(), plan_.slots(), values_.data(), plan_.constants(), uses_.data()};
-      task.type().invoke(task, in, box != nullptr ? box : at);
-      if (box != nullptr) *reinterpret_cast<void**>(at) = box;
-      if (result.tracked) alive_[n] = true;
+      node const* const next = task.type().invoke(task, in, box != nullptr ? box : at);
+      bool const there = next == nullptr || continue_with(n, node_ref{next}, box != nullptr ? box : at);
+      if (box != nullptr && there) *reinterpret_cast<void**>(at) = box;
+      if (box != nullptr && !there) free_box(result, box);
+      if (result.tracked) alive_[n] = there;
     } catch (...) {
       if (box != nullptr) free_box(result, box);
       fail(n);
@@ -247,6 +257,50 @@ class execution {
       record.result_bytes = record.outcome == outcome::done ? result.size : 0;
       for (observer* const o : *observers_) o->task_finished(run_, record);
     }
+  }
+
+  /// Makes the value of node n, at `to`, that of another graph, which it runs; false if there is none because the run
+  /// was stopped, or because the outer run goes on with that graph instead of this one.
+  [[gnu::noinline]] bool continue_with(node_id n, node_ref next, void* to) {
+    if (is_inner_ && plan_.outputs()[0] == n && plan_.size() == n + 1) {
+      // The last node of an inner run: the outer run takes over, so that a loop neither nests nor keeps what is done.
+      continuation_ = std::move(next);
+      return false;
+    }
+    value_type const& type = *plan_.task(n).type().result;
+    while (!next->is_value()) {
+      node const* const output = next.get();
+      dally::plan const inner_plan{&output, 1};
+      execution inner{inner_plan, observers_, stop_token_};
+      inner.is_inner_ = true;
+      inner.outer_ = this;
+      inner.run_on_ = run_on_;
+      inner.scheduler_ = scheduler_;
+      if (run_on_ != nullptr) {
+        run_on_(scheduler_, inner);
+      } else {
+        inner.sweep(0, inner.size());
+      }
+      try {
+        inner.finish();
+      } catch (cancelled const&) {
+        if (!stopped()) throw;
+        skipped_.store(true, std::memory_order_relaxed);
+        return false;
+      } catch (...) {
+        fail(n, inner.failure());
+        return false;
+      }
+      if (!inner.continuation_) {
+        type.move(inner.value(inner_plan.outputs()[0]), to);
+        return true;
+      }
+      next = std::move(inner.continuation_);
+    }
+    if (type.copy == nullptr)
+      throw graph_error{"a flattened task returned a move-only literal: it belongs to the graph"};
+    type.copy(next->payload(), to);
+    return true;
   }
 
   template <bool Watched>
@@ -297,7 +351,7 @@ class execution {
   scratch_array<std::atomic<std::uint32_t>> waiting_;  // by node: results that it still waits for
   scratch_array<std::atomic<std::uint32_t>> uses_;     // by node: consumers that have not finished
   scratch_array<bool> alive_;                          // by node: a tracked result is in its slot
-  std::stop_token stop_;
+  std::stop_token stop_token_;
   bool stop_possible_;
   std::atomic<bool> failing_{false};
   std::atomic<bool> failed_{false};
@@ -306,6 +360,13 @@ class execution {
   std::atomic<std::uint32_t> sinks_left_{0};
   std::exception_ptr error_;
   node_id failed_node_ = 0;
+  std::optional<failed_task> inner_failure_;
+  // Of a run inside another, for a task that continued with a graph of its own.
+  bool is_inner_ = false;
+  execution const* outer_ = nullptr;
+  node_ref continuation_;
+  void (*run_on_)(void const* scheduler, execution& inner) = nullptr;
+  void const* scheduler_ = nullptr;
 };
 
 }  // namespace dally

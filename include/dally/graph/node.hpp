@@ -52,7 +52,7 @@ struct node_type {
   value_type const* result;
   /// Calls the function with its inputs and constructs what it returned at `result`. Null for a value.
   /// May return a node instead, a reference to which passes to the caller: then that node's value is this one's.
-  node* (*invoke)(node const& self, inputs const& in, void* result);
+  node const* (*invoke)(node const& self, inputs const& in, void* result);
   /// Ends the callable and the recorded arguments; null where that does nothing.
   void (*destroy)(void* payload) noexcept;
   /// The declared name of the function, or "" where only the symbol table or the place can tell.
@@ -149,7 +149,7 @@ class node {
   [[nodiscard]] token content() const noexcept {
     if (is_pure()) return extras()->content;
     std::uint64_t const arena = node_block::of(this).arena();
-    return { scrambled(number() ^ (arena << 44)), scrambled(~number() + (arena << 20))};
+    return {scrambled(number() ^ (arena << 44)), scrambled(~number() + (arena << 20))};
   }
 
   void retain() const noexcept {

@@ -27,7 +27,8 @@ namespace detail {
 
 [[noreturn, gnu::cold]] inline void refuse_taker(node const& result, char const* what, node const* task) {
   std::string const name = joined({"\"", result.label(), "\" (", result.place_text(), ")"});
-  std::string const by = task == nullptr ? std::string{} : joined({" \"", task->label(), "\" (", task->place_text(), ")"});
+  std::string const by =
+      task == nullptr ? std::string{} : joined({" \"", task->label(), "\" (", task->place_text(), ")"});
   throw graph_error{joined({"the move-only result of ", name, what, by,
                             "; let one task take it by value and the others by const&, or return a std::shared_ptr"})};
 }
@@ -91,11 +92,12 @@ namespace detail {
   if (order.size() == graph.size) return order;
   for (order_edge const& e : more) {
     if (waits[e.before] == 0 || waits[e.after] == 0) continue;
-    throw graph_error{joined({"\"", graph.tasks[e.before]->label(), "\" (", graph.tasks[e.before]->place_text(),
-                              ") reads a move-only result that \"", graph.tasks[e.after]->label(), "\" (",
-                              graph.tasks[e.after]->place_text(),
-                              ") takes by value, but it depends on that task, so it cannot run before it; let the taker "
-                              "return what is still needed, or return a std::shared_ptr"})};
+    throw graph_error{
+        joined({"\"", graph.tasks[e.before]->label(), "\" (", graph.tasks[e.before]->place_text(),
+                ") reads a move-only result that \"", graph.tasks[e.after]->label(), "\" (",
+                graph.tasks[e.after]->place_text(),
+                ") takes by value, but it depends on that task, so it cannot run before it; let the taker "
+                "return what is still needed, or return a std::shared_ptr"})};
   }
   throw graph_error{"a graph with a cycle"};
 }
@@ -121,9 +123,9 @@ namespace detail {
       }
       if (taker[edge] == n) detail::refuse_taker(*d.from(), " is taken by value twice by", &task);
       if (taker[edge] != nobody) {
-        detail::refuse_taker(*d.from(),
-                             joined({" is taken by value by \"", graph.tasks[taker[edge]]->label(), "\" and by"}).c_str(),
-                             &task);
+        detail::refuse_taker(
+            *d.from(), joined({" is taken by value by \"", graph.tasks[taker[edge]]->label(), "\" and by"}).c_str(),
+            &task);
       }
       taker[edge] = n;
     }
@@ -135,7 +137,8 @@ namespace detail {
     for (std::size_t k = 0; k < task.dependencies().size(); ++k) {
       std::uint32_t const edge = graph.edges[graph.first_edge[n] + k];
       if ((edge & constant_edge) != 0 || taker[edge] == nobody || task.dependencies()[k].by_value()) continue;
-      if (taker[edge] == n) detail::refuse_taker(*graph.tasks[edge], " is read and taken by value by the same task", &task);
+      if (taker[edge] == n)
+        detail::refuse_taker(*graph.tasks[edge], " is read and taken by value by the same task", &task);
       wanted.edges.push_back({n, taker[edge]});
       in_order = in_order && n < taker[edge];
     }
@@ -144,8 +147,8 @@ namespace detail {
     std::uint32_t const edge = graph.output_edges[i];
     if (!move_only(graph.outputs[i])) continue;
     if ((edge & constant_edge) != 0) {
-      detail::refuse_taker(*graph.outputs[i], " is a literal or persisted: it belongs to the graph and cannot be returned",
-                           nullptr);
+      detail::refuse_taker(*graph.outputs[i],
+                           " is a literal or persisted: it belongs to the graph and cannot be returned", nullptr);
     }
     if (taker[edge] == nobody) {
       taker[edge] = edge;  // returned: a second mention is a second taker

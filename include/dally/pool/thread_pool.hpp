@@ -45,8 +45,8 @@ class thread_pool {
 
   [[gnu::cold]] explicit thread_pool(unsigned workers) : size_{workers} {
     if (workers == 0 || workers > most_workers) {
-      throw config_error{joined({"a pool of ", decimal(workers), " workers: between 1 and ", decimal(most_workers),
-                                 " are allowed"})};
+      throw config_error{
+          joined({"a pool of ", decimal(workers), " workers: between 1 and ", decimal(most_workers), " are allowed"})};
     }
     crew_ = std::make_unique<crew>(size_);
   }
@@ -248,7 +248,8 @@ class thread_pool {
   }
 
   void renew_after_fork() {
-    if (forked()) [[unlikely]] renew();
+    if (forked()) [[unlikely]]
+      renew();
   }
 
   [[gnu::cold]] void renew() {

@@ -85,7 +85,8 @@ class named_scheduler {
 inline any_scheduler scheduler_of_environment() {
   char const* const name = std::getenv("DALLY_SCHEDULER");
   char const* const workers = std::getenv("DALLY_WORKERS");
-  if (name == nullptr && workers == nullptr) [[likely]] return {};
+  if (name == nullptr && workers == nullptr) [[likely]]
+    return {};
   return scheduler_of_environment(name, workers);
 }
 

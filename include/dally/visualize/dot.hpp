@@ -103,9 +103,8 @@ class dot_text {
   /// A task, or many of one kind, in the colour of the kind if that is wanted.
   [[gnu::cold]] void task(char const* letter, std::size_t id, char const* shape, std::string_view label,
                           std::string_view kind) {
-    std::string const color = options_.color == coloring::kind
-                                  ? joined({", style=filled, fillcolor=", color_of_kind(kind)})
-                                  : std::string{};
+    std::string const color =
+        options_.color == coloring::kind ? joined({", style=filled, fillcolor=", color_of_kind(kind)}) : std::string{};
     node(letter, id, shape, label, color.c_str());
   }
   [[gnu::cold]] void edge(char const* from_letter, std::size_t from, char const* to_letter, std::size_t to) {
@@ -184,8 +183,8 @@ struct task_kind {
       ++takes[kind_of[edge]];
     }
   }
-  text.put({"  label=\"", decimal(graph.size()), " tasks, drawn by kind: more than max_nodes = ",
-            decimal(options.max_nodes), "\";\n"});
+  text.put({"  label=\"", decimal(graph.size()),
+            " tasks, drawn by kind: more than max_nodes = ", decimal(options.max_nodes), "\";\n"});
   for (std::size_t k = 0; k < kinds.size(); ++k) {
     text.task("k", k, "box", joined({decimal(kinds[k].tasks), " \xc3\x97 ", kinds[k].label}), kinds[k].label);
   }
