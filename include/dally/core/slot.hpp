@@ -45,15 +45,20 @@ constexpr bool all_copyable(std::index_sequence<I...>) {
   return (copyable_v<std::tuple_element_t<I, Tuple>> && ... && true);
 }
 
+/// A container, an array or an optional: what has its elements in it, as a view or a handle has not.
 template <class T>
-  requires(std::is_copy_constructible_v<T> && requires { std::tuple_size<T>::value; })
-struct copies<T> : std::bool_constant<all_copyable<T>(std::make_index_sequence<std::tuple_size_v<T>>{})> {};
+concept holds_elements = requires { typename T::value_type; } &&
+                         (requires { typename T::allocator_type; } || requires { std::tuple_size<T>::value; } ||
+                          requires(T const& t) { t.has_value(); });
 
 template <class T>
-  requires(
-      std::is_copy_constructible_v<T> && !requires { std::tuple_size<T>::value; } &&
-      requires { requires !std::is_same_v<typename T::value_type, T>; })
+  requires(std::is_copy_constructible_v<T> && holds_elements<T>)
 struct copies<T> : copies<typename T::value_type> {};
+
+// A pair or a tuple.
+template <class T>
+  requires(std::is_copy_constructible_v<T> && !holds_elements<T> && requires { std::tuple_size<T>::value; })
+struct copies<T> : std::bool_constant<all_copyable<T>(std::make_index_sequence<std::tuple_size_v<T>>{})> {};
 
 }  // namespace detail
 

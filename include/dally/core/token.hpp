@@ -126,21 +126,60 @@ struct any_field {
   template <class T>
   constexpr operator T() const noexcept;
 };
+struct any_lvalue {
+  template <class T>
+  constexpr operator T&() const noexcept;
+};
+template <class Derived>
+struct any_base {
+  template <class T>
+    requires(std::is_base_of_v<T, Derived> && !std::is_same_v<T, Derived>)
+  constexpr operator T() const noexcept;
+};
+template <std::size_t>
+using field_at = any_field;
 
-/// How many fields an aggregate has, as far as braces tell; up to 12.
-template <class T, class... Fields>
-constexpr std::size_t field_count() {
-  if constexpr (sizeof...(Fields) > 12) {
-    return sizeof...(Fields);
-  } else if constexpr (requires { T{Fields{}..., any_field{}}; }) {
-    return field_count<T, Fields..., any_field>();
+template <class T, std::size_t... I>
+constexpr bool takes_fields(std::index_sequence<I...>) {
+  // Parentheses do not let the elements of an array count as fields.
+  return requires { T{field_at<I>{}...}; } && (sizeof...(I) == 0 || requires { T(field_at<I>{}...); });
+}
+template <class T, std::size_t... I>
+constexpr bool has_more_fields(std::index_sequence<I...>) {
+  return requires { T{field_at<I>{}..., any_field{}}; } || requires { T{field_at<I>{}..., any_lvalue{}}; };
+}
+
+inline constexpr std::size_t most_fields = 12;
+inline constexpr std::size_t unknown_fields = ~std::size_t{0};
+
+template <class T, std::size_t Tried = most_fields>
+constexpr std::size_t count_fields() {
+  if constexpr (takes_fields<T>(std::make_index_sequence<Tried>{})) {
+    return has_more_fields<T>(std::make_index_sequence<Tried>{}) ? unknown_fields : Tried;
+  } else if constexpr (Tried == 0) {
+    return unknown_fields;
   } else {
-    return sizeof...(Fields);
+    return count_fields<T, Tried - 1>();
+  }
+}
+
+/// How many fields an aggregate has; unknown_fields where it cannot be told for certain: base classes, array or
+/// reference members, more than 12.
+template <class T>
+constexpr std::size_t field_count() {
+  if constexpr (std::is_empty_v<T>) {
+    return 0;
+  } else if constexpr (requires { T{any_base<T>{}}; }) {
+    return unknown_fields;
+  } else {
+    constexpr std::size_t counted = count_fields<T>();
+    return counted == 0 ? unknown_fields : counted;
   }
 }
 
 template <class T>
-concept token_aggregate = std::is_class_v<T> && std::is_aggregate_v<T> && field_count<T>() <= 12;
+concept token_aggregate =
+    std::is_class_v<T> && (std::is_empty_v<T> || std::is_aggregate_v<T>) && field_count<T>() != unknown_fields;
 
 /// The fields of an aggregate as a tuple of references.
 template <class T>

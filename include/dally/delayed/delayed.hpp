@@ -22,15 +22,15 @@
 
 namespace dally {
 
-template <class F>
+template <class F, bool HasOptions = false>
 class delayed;
 
 namespace detail {
 
 template <class T>
 inline constexpr bool is_delayed = false;
-template <class F>
-inline constexpr bool is_delayed<delayed<F>> = true;
+template <class F, bool HasOptions>
+inline constexpr bool is_delayed<delayed<F, HasOptions>> = true;
 
 template <class F>
 [[gnu::cold]] std::string type_label(node const& self) {
@@ -340,14 +340,16 @@ template <class F, class... A>
 }
 
 /// Records a call of `function` (an F, copied or moved) with arguments that may hold lazies.
-template <class F, class Function, class... Args>
-auto record(std::source_location place, node_extras const* extras, Function&& function, Args&&... args) {
+template <class F, class Extras, class Function, class... Args>
+auto record(std::source_location place, Extras extras, Function&& function, Args&&... args) {
   if constexpr (check_call<F, std::decay_t<Args>...>()) {
     using result = typename recorded_call<F, std::decay_t<Args>...>::result;
-    node_extras pure;
-    if (extras != nullptr && extras->options.pure) [[unlikely]] {
-      pure = {extras->options, token_of_call<F, std::decay_t<Args>...>(function, args...)};
-      extras = &pure;
+    [[maybe_unused]] node_extras pure;
+    if constexpr (!std::is_null_pointer_v<Extras>) {  // calls without options do not pay for tokens
+      if (extras->options.pure) {
+        pure = {extras->options, token_of_call<F, std::decay_t<Args>...>(function, args...)};
+        extras = &pure;
+      }
     }
     return make_lazy<result>(record_call<F, std::decay_t<Args>...>(
         place, extras, std::forward<Function>(function), std::index_sequence_for<Args...>{},
@@ -428,21 +430,15 @@ kept_callable<F> keep_callable(F&& function) {
 /// Callable   called as const where it can be; else each call works on a copy of its own
 /// Errors     what copying the arguments throws; resource_error; then nothing is recorded
 /// Cost       O(1) a call and O(1) an edge; one node of 32 bytes, 8 a dependency, and what is kept
-template <class F>
+template <class F, bool HasOptions>
 class [[nodiscard]] delayed {
  public:
   delayed(F function, std::source_location place = std::source_location::current())
+    requires(!HasOptions)
       : function_{detail::keep_callable<F>(std::move(function))}, place_{place} {}
   delayed(F function, task_options options, std::source_location place = std::source_location::current())
-      : function_{detail::keep_callable<F>(std::move(function))},
-        place_{place},
-        extras_{new node_extras{std::move(options)}} {}
-  delayed(delayed const& other)
-      : function_{other.function_},
-        place_{other.place_},
-        extras_{other.extras_ ? new node_extras{*other.extras_} : nullptr} {}
-  delayed(delayed&&) noexcept(std::is_nothrow_move_constructible_v<F>) = default;
-  ~delayed() = default;
+    requires HasOptions
+      : function_{detail::keep_callable<F>(std::move(function))}, place_{place}, extras_{{std::move(options)}} {}
 
   /// Records a call.
   template <class... Args>
@@ -464,10 +460,10 @@ class [[nodiscard]] delayed {
   template <class Function, class... Args>
   auto record(Function&& function, Args&&... args) const {
     if constexpr (detail::is_lazy<F>) {
-      return detail::record<detail::call_value>(place_, extras_.get(), detail::call_value{},
+      return detail::record<detail::call_value>(place_, extras(), detail::call_value{},
                                                 std::forward<Function>(function), std::forward<Args>(args)...);
     } else if constexpr (std::is_copy_constructible_v<F> || detail::check_call<F, std::decay_t<Args>...>()) {
-      return detail::record<kept>(place_, extras_.get(), std::forward<Function>(function), std::forward<Args>(args)...);
+      return detail::record<kept>(place_, extras(), std::forward<Function>(function), std::forward<Args>(args)...);
     }
   }
 
@@ -476,19 +472,35 @@ class [[nodiscard]] delayed {
   auto record_after(lazy<std::monostate>&& first, Args&&... args) const {
     if constexpr (detail::is_lazy<F>) {
       using afterwards = detail::call_afterwards<detail::call_value>;
-      return detail::record<afterwards>(place_, extras_.get(), afterwards{}, std::move(first), function_,
+      return detail::record<afterwards>(place_, extras(), afterwards{}, std::move(first), function_,
                                         std::forward<Args>(args)...);
     } else {
       using afterwards = detail::call_afterwards<kept>;
-      return detail::record<afterwards>(place_, extras_.get(), afterwards{function_}, std::move(first),
+      return detail::record<afterwards>(place_, extras(), afterwards{function_}, std::move(first),
                                         std::forward<Args>(args)...);
+    }
+  }
+
+  struct no_extras {};
+
+  // What record is given: null, of a type of its own, for a function without options.
+  [[nodiscard]] auto extras() const noexcept {
+    if constexpr (HasOptions) {
+      return static_cast<node_extras const*>(&extras_);
+    } else {
+      return nullptr;
     }
   }
 
   [[no_unique_address]] kept function_;
   std::source_location place_;
-  std::unique_ptr<node_extras> extras_;
+  [[no_unique_address]] std::conditional_t<HasOptions, node_extras, no_extras> extras_;
 };
+
+template <class F>
+delayed(F, std::source_location = {}) -> delayed<F>;
+template <class F>
+delayed(F, task_options, std::source_location = {}) -> delayed<F, true>;
 
 template <class T>
 template <class Fn, class... Args>
