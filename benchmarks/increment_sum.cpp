@@ -142,7 +142,8 @@ bool measure(job const& asked, std::int64_t repeat, double one_sleep, support::t
   auto const rounds = (asked.n + asked.workers - 1) / asked.workers;
   auto const ideal = static_cast<double>(rounds) * one_sleep;
   auto const overhead_us = (median.total() - ideal) / static_cast<double>(asked.n) * 1e6;
-  support::cell const ratio = ideal > 0 ? support::cell{median.total() / ideal} : support::cell{};
+  support::cell ratio;  // empty where nothing sleeps
+  if (ideal > 0) ratio = median.total() / ideal;
   table.add({asked.answer, asked.scheduler, asked.workers, asked.n, fmt::format("{}", asked.sleep_ms),
              median.record * 1e3, median.plan * 1e3, median.run * 1e3, ideal * 1e3, ratio, overhead_us, spread * 100,
              static_cast<std::int64_t>(took.size()), static_cast<double>(support::peak_rss_bytes()) / 1e6});

@@ -22,6 +22,12 @@ namespace dally {
   return text;
 }
 
+/// Throws an E that says these pieces.
+template <class E>
+[[noreturn, gnu::cold, gnu::noinline]] void refuse(std::initializer_list<std::string_view> pieces) {
+  throw E{joined(pieces)};
+}
+
 /// A number in decimal digits.
 [[gnu::noinline]] inline std::string decimal(std::uint64_t number) {
   char digits[20];

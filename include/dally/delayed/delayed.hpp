@@ -290,9 +290,9 @@ node const* record_call(std::source_location place, node_extras const* extras, a
 
 template <class T>
 [[noreturn, gnu::cold]] void refuse_token(char const* what) {
-  throw config_error{
-      joined({"a pure call needs a token of ", what, ", and there is none for the type ", declared_name(type_name<T>()),
-              "; define dally::token token_of(T const&) in its namespace, or leave out .pure"})};
+  refuse<config_error>({"a pure call needs a token of ", what, ", and there is none for the type ",
+                        declared_name(type_name<T>()),
+                        "; define dally::token token_of(T const&) in its namespace, or leave out .pure"});
 }
 
 /// Who a function is. `fn<f>`: the build it belongs to and its place there, the same in every process. Else, in this

@@ -51,14 +51,7 @@ class execution {
         stop_token_{stop},
         stop_possible_{stop.stop_possible()},
         interrupts_{stop_on_interrupt::handled()} {
-    if (of.uses() != nullptr) {
-      uses_ = scratch_array<std::atomic<std::uint32_t>>{of.size()};
-      alive_ = scratch_array<bool>{of.size()};
-      for (node_id n = 0; n < of.size(); ++n) {
-        ::new (&uses_[n]) std::atomic<std::uint32_t>{of.uses()[n]};
-        alive_[n] = false;
-      }
-    }
+    if (of.uses() != nullptr) track();
     if (observers_ != nullptr) {
       for (observer* const o : *observers_) o->run_started(run_);
     }
@@ -165,9 +158,7 @@ class execution {
   /// The task whose exception finish() threw; none after a success or a cancellation.
   [[nodiscard, gnu::cold]] std::optional<failed_task> failure() const {
     if (!failed_.load(std::memory_order_acquire)) return std::nullopt;
-    if (inner_failure_) return inner_failure_;
-    node const& task = plan_.task(failed_node_);
-    return failed_task{task.label(), task.key(), task.place()};
+    return failed_task{failed_task_->label(), failed_task_->key(), failed_task_->place()};
   }
 
   /// After finish(), once for each i: the value of the plan's i-th output, moved out at its last mention among them.
@@ -203,13 +194,22 @@ class execution {
   }
 
   // Keeps the first exception; called in a handler.
-  [[gnu::cold, gnu::noinline]] void fail(node_id n, std::optional<failed_task> inner = {}) noexcept {
+  [[gnu::cold, gnu::noinline]] void fail(node const& task) noexcept {
     // Only the first gets past; finish() reads what it wrote after all steps, which their counters order.
     if (failing_.exchange(true, std::memory_order_relaxed)) return;
     error_ = std::current_exception();
-    failed_node_ = n;
-    inner_failure_ = std::move(inner);
+    task.retain();
+    failed_task_ = node_ref{&task};
     failed_.store(true, std::memory_order_release);
+  }
+
+  [[gnu::noinline]] void track() {
+    uses_ = scratch_array<std::atomic<std::uint32_t>>{size()};
+    alive_ = scratch_array<bool>{size()};
+    for (node_id n = 0; n < size(); ++n) {
+      ::new (&uses_[n]) std::atomic<std::uint32_t>{plan_.uses()[n]};
+      alive_[n] = false;
+    }
   }
 
   [[nodiscard]] std::byte* slot(node_id n) const noexcept {
@@ -223,40 +223,61 @@ class execution {
 
   template <bool Watched>
   void perform(node_id n, unsigned worker) {
-    if (stopped()) [[unlikely]] {
-      skip<Watched>(n, worker);
-      return;
-    }
-    task_record record{};
     if constexpr (Watched) {
-      record.node = n;
-      record.worker = worker;
+      perform_watched(n, worker);
+    } else if (stopped()) [[unlikely]] {
+      skipped_.store(true, std::memory_order_relaxed);  // read after all steps, which their counters order
+    } else {
+      call(n);
+    }
+  }
+
+  [[gnu::noinline]] void perform_watched(node_id n, unsigned worker) {
+    task_record record{};
+    record.node = n;
+    record.worker = worker;
+    record.start = std::chrono::steady_clock::now();
+    if (stopped()) {
+      skipped_.store(true, std::memory_order_relaxed);
+      record.end = record.start;
+      record.outcome = outcome::skipped;
+      record.attempt = 0;
+    } else {
       for (observer* const o : *observers_) o->task_started(run_, n, worker);
       record.start = std::chrono::steady_clock::now();
+      record.outcome = call(n) ? outcome::done : outcome::failed;
+      record.end = std::chrono::steady_clock::now();
+      record.result_bytes = record.outcome == outcome::done ? plan_.task(n).type().result->size : 0;
     }
+    for (observer* const o : *observers_) o->task_finished(run_, record);
+  }
+
+  // Calls the function of node n; false if it threw.
+  [[gnu::noinline]] bool call(node_id n) {
     node const& task = plan_.task(n);
     value_type const& result = *task.type().result;
     std::byte* const at = slot(n);
-    void* box = nullptr;
+    void* to = at;
     try {
       if (result.boxed) [[unlikely]]
-        box = allocate_box(result);
+        to = allocate_box(result);
       inputs const in{plan_.edges(n).begin(), plan_.slots(), values_.data(), plan_.constants(), uses_.data()};
-      node const* const next = task.type().invoke(task, in, box != nullptr ? box : at);
-      bool const there = next == nullptr || continue_with(n, node_ref{next}, box != nullptr ? box : at);
-      if (box != nullptr && there) *reinterpret_cast<void**>(at) = box;
-      if (box != nullptr && !there) free_box(result, box);
+      node const* const next = task.type().invoke(task, in, to);
+      bool const there = next == nullptr || continue_with(n, node_ref{next}, to);
+      if (to != at) [[unlikely]]
+        keep_box(at, there ? to : nullptr, result, to);
       if (result.tracked) alive_[n] = there;
+      return true;
     } catch (...) {
-      if (box != nullptr) free_box(result, box);
-      fail(n);
-      record.outcome = outcome::failed;
+      if (to != at) free_box(result, to);
+      fail(task);
+      return false;
     }
-    if constexpr (Watched) {
-      record.end = std::chrono::steady_clock::now();
-      record.result_bytes = record.outcome == outcome::done ? result.size : 0;
-      for (observer* const o : *observers_) o->task_finished(run_, record);
-    }
+  }
+
+  static void keep_box(std::byte* at, void* box, value_type const& type, void* allocated) noexcept {
+    *reinterpret_cast<void**>(at) = box;
+    if (box == nullptr) free_box(type, allocated);
   }
 
   /// Makes the value of node n, at `to`, that of another graph, which it runs; false if there is none because the run
@@ -288,7 +309,8 @@ class execution {
         skipped_.store(true, std::memory_order_relaxed);
         return false;
       } catch (...) {
-        fail(n, inner.failure());
+        if (!inner.failed_task_) throw;
+        fail(*inner.failed_task_);
         return false;
       }
       if (!inner.continuation_) {
@@ -301,16 +323,6 @@ class execution {
       throw graph_error{"a flattened task returned a move-only literal: it belongs to the graph"};
     type.copy(next->payload(), to);
     return true;
-  }
-
-  template <bool Watched>
-  [[gnu::cold]] void skip(node_id n, unsigned worker) {
-    skipped_.store(true, std::memory_order_relaxed);  // read after all steps, which their counters order
-    if constexpr (Watched) {
-      auto const now = std::chrono::steady_clock::now();
-      task_record const record{n, worker, now, now, outcome::skipped, 0, 0};
-      for (observer* const o : *observers_) o->task_finished(run_, record);
-    }
   }
 
   template <bool Watched>
@@ -359,8 +371,7 @@ class execution {
   unsigned interrupts_;
   std::atomic<std::uint32_t> sinks_left_{0};
   std::exception_ptr error_;
-  node_id failed_node_ = 0;
-  std::optional<failed_task> inner_failure_;
+  node_ref failed_task_;
   // Of a run inside another, for a task that continued with a graph of its own.
   bool is_inner_ = false;
   execution const* outer_ = nullptr;

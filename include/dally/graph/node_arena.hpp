@@ -110,7 +110,7 @@ class node_arena {
 
   // Arenas that wait for a thread. Guarded by process_state's mutex.
   struct registry {
-    std::vector<node_arena*> idle;
+    node_arena* idle = nullptr;
     std::uint32_t count = 0;
 
     static registry& instance() {
@@ -126,7 +126,8 @@ class node_arena {
       current_ = nullptr;
       if (arena == nullptr) return;
       std::lock_guard const lock{process_state::instance().mutex};
-      registry::instance().idle.push_back(arena);  // room was reserved when the arena was made
+      arena->next_idle_ = registry::instance().idle;
+      registry::instance().idle = arena;
     }
   };
 
@@ -135,12 +136,11 @@ class node_arena {
     static_cast<void>(returned_at_thread_exit);
     std::lock_guard const lock{process_state::instance().mutex};
     registry& all = registry::instance();
-    if (!all.idle.empty()) {
-      current_ = all.idle.back();
-      all.idle.pop_back();
+    if (all.idle != nullptr) {
+      current_ = all.idle;
+      all.idle = current_->next_idle_;
       return;
     }
-    all.idle.reserve(all.count + 1);
     current_ = new node_arena{all.count};
     ++all.count;
   }
@@ -196,6 +196,7 @@ class node_arena {
   node_block* block_ = nullptr;
   std::uint64_t last_serial_ = 0;
   std::uint32_t id_;
+  node_arena* next_idle_ = nullptr;
 };
 
 }  // namespace dally

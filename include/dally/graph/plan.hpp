@@ -279,9 +279,9 @@ inline plan::plan(node const* const* outputs, std::size_t output_count) {
   }
   if (total.nodes >= constant_edge || total.edges >= constant_edge ||
       total.slot_bytes / slot_unit >= ~std::uint32_t{0}) {
-    throw graph_error{joined({"a graph of ", decimal(total.nodes), " tasks and ", decimal(total.edges),
-                              " edges is too large for one run: at most 2,147,483,647 of each, and 16 GiB of results "
-                              "of 64 bytes or less"})};
+    refuse<graph_error>({"a graph of ", decimal(total.nodes), " tasks and ", decimal(total.edges),
+                         " edges is too large for one run: at most 2,147,483,647 of each, and 16 GiB of results "
+                         "of 64 bytes or less"});
   }
   allocate(total);
   output_count_ = output_count;

@@ -29,8 +29,8 @@ namespace detail {
   std::string const name = joined({"\"", result.label(), "\" (", result.place_text(), ")"});
   std::string const by =
       task == nullptr ? std::string{} : joined({" \"", task->label(), "\" (", task->place_text(), ")"});
-  throw graph_error{joined({"the move-only result of ", name, what, by,
-                            "; let one task take it by value and the others by const&, or return a std::shared_ptr"})};
+  refuse<graph_error>({"the move-only result of ", name, what, by,
+                       "; let one task take it by value and the others by const&, or return a std::shared_ptr"});
 }
 
 }  // namespace detail
@@ -92,14 +92,13 @@ namespace detail {
   if (order.size() == graph.size) return order;
   for (order_edge const& e : more) {
     if (waits[e.before] == 0 || waits[e.after] == 0) continue;
-    throw graph_error{
-        joined({"\"", graph.tasks[e.before]->label(), "\" (", graph.tasks[e.before]->place_text(),
-                ") reads a move-only result that \"", graph.tasks[e.after]->label(), "\" (",
-                graph.tasks[e.after]->place_text(),
-                ") takes by value, but it depends on that task, so it cannot run before it; let the taker "
-                "return what is still needed, or return a std::shared_ptr"})};
+    refuse<graph_error>({"\"", graph.tasks[e.before]->label(), "\" (", graph.tasks[e.before]->place_text(),
+                         ") reads a move-only result that \"", graph.tasks[e.after]->label(), "\" (",
+                         graph.tasks[e.after]->place_text(),
+                         ") takes by value, but it depends on that task, so it cannot run before it; let the taker "
+                         "return what is still needed, or return a std::shared_ptr"});
   }
-  throw graph_error{"a graph with a cycle"};
+  refuse<graph_error>({"a graph with a cycle"});
 }
 
 /// The rule of move-only results: any number of tasks read one, at most one takes it by value, and that one runs after

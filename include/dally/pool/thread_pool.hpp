@@ -45,8 +45,8 @@ class thread_pool {
 
   [[gnu::cold]] explicit thread_pool(unsigned workers) : size_{workers} {
     if (workers == 0 || workers > most_workers) {
-      throw config_error{
-          joined({"a pool of ", decimal(workers), " workers: between 1 and ", decimal(most_workers), " are allowed"})};
+      refuse<config_error>(
+          {"a pool of ", decimal(workers), " workers: between 1 and ", decimal(most_workers), " are allowed"});
     }
     crew_ = std::make_unique<crew>(size_);
   }
@@ -269,16 +269,21 @@ class thread_pool {
 /// The pool of `workers` that everybody in this process shares; started at first need, joined at exit. Null once the
 /// program has begun to destroy its static objects: then callers work alone.
 [[gnu::cold]] inline thread_pool* shared_pool(unsigned workers) {
+  struct entry {
+    thread_pool pool;
+    entry* next;
+  };
   struct registry {
-    std::vector<std::unique_ptr<thread_pool>> pools;
+    entry* first = nullptr;
     unsigned generation = process_state::instance().fork_generation();
 
     ~registry() {
       ended().store(true, std::memory_order_relaxed);
-      for (auto& pool : pools) {
+      if (generation != process_state::instance().fork_generation()) return;  // the threads are the parent's
+      while (entry* const last = first) {
+        first = last->next;
         // A thread that main did not wait for still computes: leave it its pool.
-        if (generation == process_state::instance().fork_generation() && pool->busy())
-          static_cast<void>(pool.release());
+        if (!last->pool.busy()) delete last;
       }
     }
     static std::atomic<bool>& ended() {
@@ -291,15 +296,14 @@ class thread_pool {
   static registry all;
   std::lock_guard const lock{state.mutex};
   if (all.generation != state.fork_generation()) {
-    for (auto& pool : all.pools) static_cast<void>(pool.release());
-    all.pools.clear();
+    all.first = nullptr;
     all.generation = state.fork_generation();
   }
-  for (auto const& pool : all.pools) {
-    if (pool->size() == workers) return pool.get();
+  for (entry* e = all.first; e != nullptr; e = e->next) {
+    if (e->pool.size() == workers) return &e->pool;
   }
-  all.pools.push_back(std::make_unique<thread_pool>(workers));
-  return all.pools.back().get();
+  all.first = new entry{thread_pool{workers}, all.first};
+  return &all.first->pool;
 }
 
 }  // namespace dally

@@ -50,11 +50,11 @@ class named_scheduler {
   if (name == "synchronous") return synchronous{};
   if (named_scheduler const* const known = named_scheduler::find(name)) return known->make(workers);
   if (name == "processes") {
-    throw config_error{"the scheduler \"processes\" is not in this program: include <dally/processes.hpp>"};
+    refuse<config_error>({"the scheduler \"processes\" is not in this program: include <dally/processes.hpp>"});
   }
-  throw config_error{joined({"unknown scheduler \"", name,
-                             "\": allowed are \"threads\", \"synchronous\" and, with <dally/processes.hpp>, "
-                             "\"processes\""})};
+  refuse<config_error>({"unknown scheduler \"", name,
+                        "\": allowed are \"threads\", \"synchronous\" and, with <dally/processes.hpp>, "
+                        "\"processes\""});
 }
 
 /// The scheduler that these values of DALLY_SCHEDULER and DALLY_WORKERS ask for; null for what is not set.
@@ -70,14 +70,14 @@ class named_scheduler {
       if (good) count = count * 10 + static_cast<unsigned>(c - '0');
     }
     if (!good || count == 0 || count > thread_pool::most_workers) {
-      throw config_error{joined({"DALLY_WORKERS=\"", text, "\": a whole number from 1 to ",
-                                 decimal(thread_pool::most_workers), " is allowed"})};
+      refuse<config_error>({"DALLY_WORKERS=\"", text, "\": a whole number from 1 to ",
+                            decimal(thread_pool::most_workers), " is allowed"});
     }
   }
   try {
     return scheduler_by_name(name != nullptr ? name : "threads", count);
   } catch (config_error const& e) {
-    throw config_error{joined({"DALLY_SCHEDULER: ", e.what()})};
+    refuse<config_error>({"DALLY_SCHEDULER: ", e.what()});
   }
 }
 

@@ -199,8 +199,8 @@ class threads {
   threads() = default;
   explicit threads(unsigned workers) : workers_{workers} {
     if (workers == 0 || workers > thread_pool::most_workers) {
-      throw config_error{joined({"threads{", decimal(workers), "}: between 1 and ", decimal(thread_pool::most_workers),
-                                 " workers are allowed; threads{} uses all cores"})};
+      refuse<config_error>({"threads{", decimal(workers), "}: between 1 and ", decimal(thread_pool::most_workers),
+                            " workers are allowed; threads{} uses all cores"});
     }
   }
   explicit threads(thread_pool& pool) noexcept : workers_{pool.size()}, pool_{&pool} {}

@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <bit>
 #include <cerrno>
 #include <cstddef>
 #include <cstdint>
@@ -89,9 +90,9 @@ class dot_text {
   [[gnu::cold]] explicit dot_text(visualize_options const& options) : options_{options} {
     std::string_view const rankdir = options.rankdir;
     if (rankdir != "BT" && rankdir != "TB" && rankdir != "LR" && rankdir != "RL") {
-      throw config_error{joined({"rankdir \"", rankdir, "\": allowed are BT, TB, LR, RL"})};
+      refuse<config_error>({"rankdir \"", rankdir, "\": allowed are BT, TB, LR, RL"});
     }
-    if (options.max_nodes == 0) throw config_error{"max_nodes 0: at least 1 is needed to draw anything"};
+    if (options.max_nodes == 0) refuse<config_error>({"max_nodes 0: at least 1 is needed to draw anything"});
     put({"digraph dally {\n  rankdir=", rankdir, ";\n  node [fontname=\"Helvetica\"];\n"});
   }
 
@@ -154,47 +155,71 @@ class dot_text {
   return text.end();
 }
 
-/// The tasks of one label, and how many results of each kind they take.
-struct task_kind {
-  std::string label;
-  std::size_t tasks = 0;
-  std::vector<std::size_t> takes{};  // by kind
+/// Counts numbers, and remembers in which order they first came.
+class pair_counts {
+ public:
+  [[gnu::cold]] explicit pair_counts(std::uint32_t most)
+      : values_{most}, times_{most}, table_{std::bit_ceil(std::size_t{most} * 2 + 1)} {
+    for (std::size_t i = 0; i < table_.size(); ++i) table_[i] = 0;
+  }
+  /// Counts a value; its place among the different ones.
+  [[gnu::cold]] std::uint32_t count(std::uint64_t value) {
+    std::size_t const mask = table_.size() - 1;
+    for (std::size_t i = (value * 0x9e3779b97f4a7c15U) >> 32 & mask;; i = (i + 1) & mask) {
+      if (table_[i] == 0) {
+        values_[size_] = value;
+        times_[size_] = 0;
+        table_[i] = ++size_;
+      }
+      std::uint32_t const place = table_[i] - 1;
+      if (values_[place] != value) continue;
+      ++times_[place];
+      return place;
+    }
+  }
+  [[nodiscard]] std::uint32_t size() const noexcept { return size_; }
+  [[nodiscard]] std::uint64_t operator[](std::uint32_t place) const noexcept { return values_[place]; }
+  [[nodiscard]] std::uint32_t times(std::uint32_t place) const noexcept { return times_[place]; }
+
+ private:
+  scratch_array<std::uint64_t> values_;
+  scratch_array<std::uint32_t> times_;
+  scratch_array<std::uint32_t> table_;  // open addressing: place + 1
+  std::uint32_t size_ = 0;
 };
 
 /// Tasks of one label as one box that counts them, and edges that count the uses between them.
+///
+/// Order  kinds by their first task, edges by their first use, so that the same graph gives the same text
 [[gnu::cold]] inline std::string dot_of_kinds(plan const& graph, visualize_options const& options) {
   dot_text text{options};
-  // In the order of their first task, so that the same graph gives the same text.
-  std::vector<task_kind> kinds;
-  scratch_array<std::uint32_t> kind_of{graph.size()};
-  for (node_id n = 0; n < graph.size(); ++n) {
-    std::string label = graph.task(n).label();
-    std::uint32_t k = n == 0 ? 0 : kind_of[n - 1];  // likely like its neighbour
-    if (k >= kinds.size() || kinds[k].label != label) {
-      for (k = 0; k < kinds.size() && kinds[k].label != label;) ++k;
-    }
-    if (k == kinds.size()) kinds.push_back({std::move(label)});
+  std::uint32_t const size = graph.size();
+  std::uint32_t edge_count = 0;
+  for (node_id n = 0; n < size; ++n) edge_count += static_cast<std::uint32_t>(graph.edges(n).size());
+  pair_counts kinds{size};
+  pair_counts uses{edge_count};
+  scratch_array<std::uint32_t> kind_of{size};
+  scratch_array<node_id> first_task{size};
+  for (node_id n = 0; n < size; ++n) {
+    std::string const label = graph.task(n).label();
+    std::uint64_t hash = 14695981039346656037U;  // FNV-1a
+    for (char const c : label) hash = (hash ^ static_cast<unsigned char>(c)) * 1099511628211U;
+    std::uint32_t const k = kinds.count(hash);
     kind_of[n] = k;
-    ++kinds[k].tasks;
+    if (kinds.times(k) == 1) first_task[k] = n;
     for (std::uint32_t const edge : graph.edges(n)) {
-      if ((edge & constant_edge) != 0) continue;
-      std::vector<std::size_t>& takes = kinds[k].takes;
-      if (takes.size() <= kind_of[edge]) takes.resize(kind_of[edge] + std::size_t{1});
-      ++takes[kind_of[edge]];
+      if ((edge & constant_edge) == 0) uses.count(std::uint64_t{kind_of[edge]} << 32 | k);
     }
   }
-  text.put({"  label=\"", decimal(graph.size()),
-            " tasks, drawn by kind: more than max_nodes = ", decimal(options.max_nodes), "\";\n"});
-  for (std::size_t k = 0; k < kinds.size(); ++k) {
-    text.task("k", k, "box", joined({decimal(kinds[k].tasks), " \xc3\x97 ", kinds[k].label}), kinds[k].label);
+  text.put({"  label=\"", decimal(size), " tasks, drawn by kind: more than max_nodes = ", decimal(options.max_nodes),
+            "\";\n"});
+  for (std::uint32_t k = 0; k < kinds.size(); ++k) {
+    std::string const label = graph.task(first_task[k]).label();
+    text.task("k", k, "box", joined({decimal(kinds.times(k)), " \xc3\x97 ", label}), label);
   }
-  for (std::size_t k = 0; k < kinds.size(); ++k) {
-    for (std::size_t from = 0; from < kinds[k].takes.size(); ++from) {
-      std::size_t const uses = kinds[k].takes[from];
-      if (uses != 0) {
-        text.put({"  k", decimal(from), " -> k", decimal(k), " [label=\"", decimal(uses), "\"];\n"});
-      }
-    }
+  for (std::uint32_t u = 0; u < uses.size(); ++u) {
+    text.put({"  k", decimal(uses[u] >> 32), " -> k", decimal(uses[u] & 0xffff'ffffU), " [label=\"",
+              decimal(uses.times(u)), "\"];\n"});
   }
   return text.end();
 }
@@ -212,7 +237,7 @@ struct task_kind {
   bool const special = ::stat(path.c_str(), &existing) == 0 && !S_ISREG(existing.st_mode);
   std::string target = joined({path, special ? "" : ".XXXXXX"});
   int const file = special ? ::open(path.c_str(), O_WRONLY | O_CLOEXEC) : ::mkostemp(target.data(), O_CLOEXEC);
-  if (file < 0) throw config_error{joined({"cannot write \"", path, "\": ", std::strerror(errno)})};
+  if (file < 0) refuse<config_error>({"cannot write \"", path, "\": ", std::strerror(errno)});
   int failed = 0;
   while (!text.empty() && failed == 0) {
     ssize_t const written = ::write(file, text.data(), text.size());
@@ -245,13 +270,12 @@ inline constinit picture_renderer render_picture = nullptr;
   std::string_view const suffix = dot == file.npos ? std::string_view{} : file.substr(dot + 1);
   if (suffix == "dot" || suffix == "gv") return write_file(target, dot_of(graph, options));
   if (suffix != "svg" && suffix != "png" && suffix != "pdf") {
-    throw config_error{
-        joined({"\"", target, "\": the suffix says the format; allowed are .dot, .gv, .svg, .png, .pdf"})};
+    refuse<config_error>({"\"", target, "\": the suffix says the format; allowed are .dot, .gv, .svg, .png, .pdf"});
   }
   if (render_picture == nullptr) {
-    throw config_error{joined({"\"", target,
-                               "\": .svg, .png and .pdf need #include <dally/visualize.hpp> and the target "
-                               "dally::graphviz (-lgvc -lcgraph); .dot and .gv need nothing"})};
+    refuse<config_error>({"\"", target,
+                          "\": .svg, .png and .pdf need #include <dally/visualize.hpp> and the target "
+                          "dally::graphviz (-lgvc -lcgraph); .dot and .gv need nothing"});
   }
   write_file(target, render_picture(dot_of(graph, options), suffix));
 }
