@@ -76,6 +76,18 @@ std::vector<node const*> nodes_in(Args const&... args) {
   return nodes;
 }
 
+/// The plan of all lazies in some arguments. What is thrown here is no task's: last_failure() is none.
+template <class... Args>
+plan plan_for(Args const&... args) {
+  try {
+    std::vector<node const*> const outputs = nodes_in(args...);
+    return plan{outputs.data(), outputs.size()};
+  } catch (...) {
+    failure_of_this_thread().reset();
+    throw;
+  }
+}
+
 /// Hands out the values of a finished job, in the order of its plan's outputs.
 struct output_values {
   execution& job;
@@ -102,8 +114,7 @@ auto run_plan(plan const& of, compute_options const& options, Args const&... arg
 
 template <class... Args>
 auto compute_values(compute_options const& options, Args const&... args) {
-  std::vector<node const*> const outputs = nodes_in(args...);
-  plan const of{outputs.data(), outputs.size()};
+  plan const of = plan_for(args...);
   if constexpr (sizeof...(Args) == 1 && (std::is_same_v<Args, lazy<void>> && ...)) {
     static_cast<void>(run_plan(of, options, args...));
   } else {
@@ -123,8 +134,7 @@ lazy<T> keep_output(lazy<T> const& x, execution& job, std::size_t i) {
 
 template <class... T>
 auto persist_values(compute_options const& options, lazy<T> const&... lazies) {
-  std::vector<node const*> const outputs = nodes_in(lazies...);
-  plan const of{outputs.data(), outputs.size()};
+  plan const of = plan_for(lazies...);
   execution job{of, &options.observers, options.stop};
   run_to_end(job, options.scheduler);
   return [&]<std::size_t... I>(std::index_sequence<I...>) {

@@ -147,8 +147,9 @@ class [[nodiscard]] lazy {
   template <class Index>
   [[nodiscard]] auto operator[](Index&& index) const;
 
-  explicit operator bool() const =
-      delete;                   // a lazy has no value yet: compute() it first, or record the choice as a task
+  // Compilers quote the line of a deleted function: it says why.
+  explicit operator bool() const = delete;  // a lazy has no value yet: compute() it first, or record the choice
+
   void begin() const = delete;  // a lazy has no elements yet: compute() it first, or unpack a lazy tuple or array
   void end() const = delete;    // a lazy has no elements yet: compute() it first, or unpack a lazy tuple or array
 

@@ -103,7 +103,8 @@ DALLY_UNARY_OPERATOR(!, logical_not)
 
 #undef DALLY_UNARY_OPERATOR
 
-// `x += y` records a task that applies += to x's value and binds x to it. The handle's type stays.
+// `x += y` records a task that applies += to x's value, in place at its last use, and binds x to it. The handle's type
+// stays.
 #define DALLY_ASSIGNMENT_OPERATOR(symbol, function)                                                        \
   namespace detail {                                                                                       \
   template <class T>                                                                                       \
@@ -111,9 +112,9 @@ DALLY_UNARY_OPERATOR(!, logical_not)
     static constexpr std::string_view task_label = #symbol;                                                \
     template <class B>                                                                                     \
       requires requires(T& a, B&& b) { a symbol std::forward<B>(b); }                                      \
-    T operator()(T a, B&& b) const {                                                                       \
+    T operator()(T&& a, B&& b) const {                                                                     \
       a symbol std::forward<B>(b);                                                                         \
-      return a;                                                                                            \
+      return std::move(a);                                                                                 \
     }                                                                                                      \
   };                                                                                                       \
   }                                                                                                        \

@@ -50,7 +50,8 @@ class execution {
         values_{of.slot_bytes()},
         stop_token_{stop},
         stop_possible_{stop.stop_possible()},
-        interrupts_{stop_on_interrupt::handled()} {
+        interrupts_{stop_on_interrupt::handled()},
+        sinks_left_{of.size() == 0 ? 0U : 1U} {
     if (of.uses() != nullptr) track();
     if (observers_ != nullptr) {
       for (observer* const o : *observers_) o->run_started(run_);
@@ -369,7 +370,7 @@ class execution {
   std::atomic<bool> failed_{false};
   std::atomic<bool> skipped_{false};
   unsigned interrupts_;
-  std::atomic<std::uint32_t> sinks_left_{0};
+  std::atomic<std::uint32_t> sinks_left_;  // 1 until ready() counts them: what was never begun is not finished
   std::exception_ptr error_;
   node_ref failed_task_;
   // Of a run inside another, for a task that continued with a graph of its own.

@@ -268,7 +268,7 @@ inline plan::plan(node const* const* outputs, std::size_t output_count) {
   std::vector<node const*> order;
   if (!one_arena || total.owning || total.tracked_bytes > small_results) {
     marks.clear();
-    order = depth_first_order(outputs, output_count, marks);
+    order = std::move(depth_first_order{outputs, output_count, marks}.nodes);
     total = extent{};
     for (node const* const n : order) total.add(*n);
     if (!total.owning && total.tracked_bytes <= small_results) sort_as_recorded(order);

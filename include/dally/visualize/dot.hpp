@@ -235,7 +235,11 @@ class pair_counts {
   struct stat existing = {};
   // What is no file, a pipe or a device, cannot be replaced and is written to.
   bool const special = ::stat(path.c_str(), &existing) == 0 && !S_ISREG(existing.st_mode);
-  std::string target = joined({path, special ? "" : ".XXXXXX"});
+  // What a link leads to is replaced, not the link.
+  char* const real = special ? nullptr : ::realpath(path.c_str(), nullptr);
+  std::string const replaced = real != nullptr ? real : path;
+  std::free(real);
+  std::string target = joined({replaced, special ? "" : ".XXXXXX"});
   int const file = special ? ::open(path.c_str(), O_WRONLY | O_CLOEXEC) : ::mkostemp(target.data(), O_CLOEXEC);
   if (file < 0) refuse<config_error>({"cannot write \"", path, "\": ", std::strerror(errno)});
   int failed = 0;
@@ -253,7 +257,7 @@ class pair_counts {
     if (failed == 0 && ::fchmod(file, 0666 & ~mask) != 0) failed = errno;
   }
   if (::close(file) != 0 && failed == 0) failed = errno;
-  if (!special && failed == 0 && ::rename(target.c_str(), path.c_str()) != 0) failed = errno;
+  if (!special && failed == 0 && ::rename(target.c_str(), replaced.c_str()) != 0) failed = errno;
   if (failed == 0) return;
   if (!special) ::unlink(target.c_str());
   throw resource_error{joined({"writing \"", path, "\" failed: ", std::strerror(failed)}), failed};

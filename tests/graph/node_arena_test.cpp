@@ -1,0 +1,249 @@
+// Where nodes lie: blocks of 2 MiB, in the order of recording, used again.
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <random>
+#include <set>
+#include <string>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "support/catch2.hpp"
+#include "support/counted.hpp"
+#include "support/recorded.hpp"
+#include "support/sanitizers.hpp"
+
+using dally::delayed;
+using dally::lazy;
+using dally::node;
+using dally::node_block;
+using dally::tests::recorded_node;
+
+namespace {
+
+int same(int x) { return x; }
+int add(int x, int y) { return x + y; }
+
+bool in_order(node const* a, node const* b) {
+  node_block const &first = node_block::of(a), &second = node_block::of(b);
+  bool const higher = &first == &second ? a < b : first.serial() < second.serial();
+  return first.arena() == second.arena() && higher && a->number() < b->number();
+}
+
+template <typename T>
+std::set<node_block const*> blocks_of(std::vector<lazy<T>> const& nodes) {
+  std::set<node_block const*> blocks;
+  for (auto const& x : nodes) blocks.insert(&node_block::of(recorded_node(x)));
+  return blocks;
+}
+
+struct fat {
+  std::array<char, 3 << 20> bytes;
+};
+
+struct alignas(64) cache_line {
+  int value;
+};
+struct alignas(4096) page {
+  int value;
+};
+
+template <typename T>
+std::uintptr_t misalignment(T const& x) {
+  return reinterpret_cast<std::uintptr_t>(&x) % alignof(T) + (x.value == 7 ? 0 : 1);
+}
+
+}  // namespace
+
+TEST_CASE("one thread's nodes ascend in memory, in their blocks' serials and in number", "[node_arena]") {
+  std::vector<lazy<int>> nodes{delayed(same)(0)};
+  int wrong = 0;
+  auto record = [&](lazy<int> x) {
+    wrong += in_order(recorded_node(nodes.back()), recorded_node(x)) ? 0 : 1;
+    nodes.push_back(std::move(x));
+  };
+  for (int i = 0; i < 50'000; ++i) {
+    record(delayed(add)(nodes.back(), nodes[nodes.size() / 2]));
+    record(delayed(same, {.name = "named"})(i));
+    record(lazy{i});
+    if (i % 100 == 0) record(delayed(add)(lazy{i}, delayed(same)(i)).then(same));
+    if (i % 500 == 0) record(delayed([](std::string const&, page const& p) { return p.value; })("text", page{}));
+  }
+  CHECK(wrong == 0);
+  CHECK(blocks_of(nodes).size() >= 4);
+}
+
+TEST_CASE("a node's number is above those of what it depends on, whoever recorded that", "[node_arena]") {
+  std::mutex lock;
+  std::vector<lazy<int>> shared{lazy{1}};
+  auto record = [&](unsigned seed) {
+    std::mt19937 random{seed};
+    for (int i = 0; i < 5'000; ++i) {
+      lazy<int> a, b;
+      {
+        std::lock_guard const hold{lock};
+        a = shared[random() % shared.size()];
+        b = shared.back();
+      }
+      auto x = delayed(add)(std::move(a), b);
+      std::lock_guard const hold{lock};
+      shared.push_back(std::move(x));
+    }
+  };
+  std::vector<std::thread> recorders;
+  for (unsigned t = 0; t < 4; ++t) recorders.emplace_back(record, t);
+  for (auto& r : recorders) r.join();
+  CHECK(shared.size() == 20'001);
+  int wrong = 0;
+  std::set<std::uint32_t> arenas;
+  for (auto const& x : shared) {
+    arenas.insert(node_block::of(recorded_node(x)).arena());
+    for (dally::dependency const d : recorded_node(x)->dependencies()) {
+      wrong += d.from()->number() < recorded_node(x)->number() ? 0 : 1;
+    }
+  }
+  CHECK(wrong == 0);
+  CHECK(arenas.size() >= 2);
+}
+
+TEST_CASE("blocks whose nodes have all died are used again", "[node_arena]") {
+  std::set<node_block const*> seen;
+  std::size_t first_round = 0;
+  for (int round = 0; round < 10; ++round) {
+    std::vector<lazy<int>> nodes{lazy{0}};
+    for (int i = 0; i < 200'000; ++i) nodes.push_back(delayed(add)(nodes.back(), i));
+    seen.merge(blocks_of(nodes));
+    if (round == 0) first_round = seen.size();
+  }
+  CHECK(first_round >= 4);
+  CHECK(seen.size() <= first_round + 2);
+}
+
+TEST_CASE("one live node keeps its block from being used again", "[node_arena]") {
+  std::vector<lazy<int>> survivors;
+  std::set<node_block const*> theirs;
+  for (int round = 0; round < 5; ++round) {
+    std::vector<lazy<int>> nodes;
+    for (int i = 0; i < 100'000; ++i) {
+      nodes.push_back(delayed(add)(i, round));
+      if (!theirs.contains(&node_block::of(recorded_node(nodes.back())))) continue;
+      // Only the block that was open when the survivor of a round was chosen may go on.
+      if (recorded_node(nodes.back())->number() < recorded_node(survivors.back())->number())
+        FAIL("a block was used twice");
+    }
+    survivors.push_back(nodes[nodes.size() / 2]);
+    theirs.insert(&node_block::of(recorded_node(survivors.back())));
+  }
+  for (int round = 0; round < 5; ++round) {
+    CHECK(survivors[static_cast<std::size_t>(round)].compute(dally::synchronous{}) == 50'000 + round);
+  }
+  CHECK(theirs.size() == 5);
+}
+
+TEST_CASE("a thread that ends leaves its arena to the next that records", "[node_arena]") {
+  std::vector<lazy<int>> nodes;
+  for (int t = 0; t < 20; ++t) {
+    std::thread{[&] {
+      for (int i = 0; i < 1000; ++i) nodes.push_back(delayed(same)(i));
+    }}.join();
+  }
+  int wrong = 0;
+  for (std::size_t i = 1; i < nodes.size(); ++i)
+    wrong += in_order(recorded_node(nodes[i - 1]), recorded_node(nodes[i])) ? 0 : 1;
+  CHECK(wrong == 0);
+  // 20 threads' nodes fit the block that one thread would have used, or the next.
+  CHECK(blocks_of(nodes).size() <= 2);
+  CHECK(delayed([](std::vector<int> const& v) { return v.size(); })(nodes).compute(dally::synchronous{}) == 20'000);
+}
+
+TEST_CASE("threads that record at once have arenas of their own", "[node_arena]") {
+  std::vector<std::vector<lazy<int>>> nodes(4);
+  std::vector<std::thread> recorders;
+  for (auto& mine : nodes) {
+    recorders.emplace_back([&mine] {
+      for (int i = 0; i < 20'000; ++i) mine.push_back(delayed(same)(i));
+    });
+  }
+  for (auto& r : recorders) r.join();
+  int wrong = 0;
+  for (auto const& mine : nodes) {
+    for (std::size_t i = 1; i < mine.size(); ++i)
+      wrong += in_order(recorded_node(mine[i - 1]), recorded_node(mine[i])) ? 0 : 1;
+  }
+  CHECK(wrong == 0);
+  // What one thread recorded may end on another.
+  std::thread{[&] { nodes.clear(); }}.join();
+}
+
+TEST_CASE("a node may be larger than a block", "[node_arena]") {
+  auto const big = std::make_unique<fat>();
+  for (std::size_t i = 0; i < big->bytes.size(); ++i) big->bytes[i] = static_cast<char>(i % 7);
+  auto sum = [](fat const& f, int x) {
+    for (char c : f.bytes) x += c;
+    return x;
+  };
+  int expected = 0;
+  for (char c : big->bytes) expected += c;
+  lazy<int> x = delayed(same)(0);
+  std::vector<lazy<int>> between;
+  for (int i = 0; i < 5; ++i) {
+    x = delayed(sum, {.name = "big"})(*big, x);
+    between.push_back(delayed(same)(i));
+    x = delayed(add)(x, between.back());
+  }
+  CHECK(x.name() == "add");
+  CHECK(x.compute(dally::synchronous{}) == 5 * expected + 10);
+  CHECK(x.compute(dally::threads{2}) == 5 * expected + 10);
+  // Its blocks are used again as well.
+  std::set<node_block const*> seen;
+  for (int i = 0; i < 50; ++i) seen.insert(&node_block::of(recorded_node(delayed(sum)(*big, 1))));
+  CHECK(seen.size() <= 3);
+}
+
+TEST_CASE("a node may have more dependencies than fit a block", "[node_arena]") {
+  std::vector<lazy<int>> leaves(600'000, delayed(same)(1));
+  auto count = [](std::vector<int> const& v) {
+    std::size_t ones = 0;
+    for (int x : v) ones += x == 1 ? 1 : 0;
+    return ones;
+  };
+  auto x = delayed(count)(leaves);
+  auto y = delayed(count)(std::move(leaves));
+  CHECK((x + y).compute(dally::synchronous{}) == 1'200'000);
+  x = {};
+  CHECK(y.compute(dally::threads{2}) == 600'000);
+}
+
+TEST_CASE("arguments lie at their alignment", "[node_arena]") {
+  lazy<int> shift{0};
+  for (int i = 0; i < 300; ++i) {
+    // Nodes of 8 bytes' more and less in between, so that alignment is no accident.
+    shift = i % 2 == 0 ? delayed(same)(shift) : delayed(add)(shift, i);
+    CHECK(delayed(misalignment<cache_line>)(cache_line{7}).compute(dally::synchronous{}) == 0);
+    CHECK(delayed(misalignment<page>, {.name = "p"})(page{7}).compute(dally::synchronous{}) == 0);
+    auto both = [](int, page const& p, char, cache_line const& c) { return misalignment(p) + misalignment(c); };
+    CHECK(delayed(both)(shift, page{7}, 'x', cache_line{7}).compute(dally::synchronous{}) == 0);
+    CHECK(delayed(misalignment<page>)(lazy{page{7}}).compute(dally::synchronous{}) == 0);
+  }
+}
+
+TEST_CASE("recording inside a recording keeps both nodes whole", "[node_arena]") {
+  // An argument that records while it is copied.
+  struct recorder {
+    recorder() = default;
+    recorder(recorder const& other) : inner{delayed(add)(other.value, 1)}, value{other.value + 1} {}
+    lazy<int> inner;
+    int value = 0;
+  };
+  auto read = [](recorder const& r) { return r.value + r.inner.compute(dally::synchronous{}); };
+  std::vector<lazy<int>> all;
+  recorder const original;
+  for (int i = 0; i < 50'000; ++i) all.push_back(delayed(read)(original));
+  CHECK(all.front().compute(dally::synchronous{}) == 2);
+  CHECK(all.back().compute(dally::synchronous{}) == 2);
+  CHECK(blocks_of(all).size() >= 2);
+}

@@ -1,0 +1,529 @@
+// DOT text, read back by a small parser of our own, and the files it is written to.
+
+#include <dally/dally.hpp>
+
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+#include <map>
+#include <random>
+#include <set>
+#include <stdexcept>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "support/catch2.hpp"
+#include "support/recorded.hpp"
+#include "support/sanitizers.hpp"
+
+using dally::delayed;
+using dally::lazy;
+using dally::to_dot;
+using dally::visualize_options;
+using dally::tests::contains;
+
+namespace {
+
+int same(int x) { return x; }
+int add(int x, int y) { return x + y; }
+
+/// What a picture holds.
+struct drawing {
+  std::map<std::string, std::map<std::string, std::string>> boxes;  // attributes by name
+  std::vector<std::pair<std::string, std::string>> edges;
+  std::map<std::string, std::string> edge_labels;  // "a -> b"
+  std::map<std::string, std::string> settings;     // of the graph
+
+  [[nodiscard]] std::size_t count(std::string const& attribute, std::string const& value) const {
+    std::size_t found = 0;
+    for (auto const& [name, attributes] : boxes) {
+      auto const at = attributes.find(attribute);
+      found += at != attributes.end() && at->second == value ? 1 : 0;
+    }
+    return found;
+  }
+  [[nodiscard]] std::size_t circles() const { return count("shape", "circle"); }
+  [[nodiscard]] std::size_t squares() const { return count("shape", "box"); }
+};
+
+/// Reads the part of the DOT language that pictures are written in; throws std::runtime_error at anything else.
+class reader {
+ public:
+  explicit reader(std::string_view text) : text_{text} {}
+
+  drawing read() {
+    drawing d;
+    expect("digraph");
+    if (peek() != "{") take();
+    expect("{");
+    while (peek() != "}") statement(d);
+    expect("}");
+    if (!peek().empty()) throw std::runtime_error{"text after the graph"};
+    return d;
+  }
+
+ private:
+  void statement(drawing& d) {
+    std::string const name = take();
+    if (peek() == "=") {
+      take();
+      d.settings[name] = take();
+    } else if (peek() == "->") {
+      take();
+      std::string const to = take();
+      d.edges.emplace_back(name, to);
+      auto const attributes = list();
+      if (attributes.contains("label")) d.edge_labels[name + " -> " + to] = attributes.at("label");
+    } else {
+      auto const attributes = list();
+      if (name == "node" || name == "edge" || name == "graph") {
+        for (auto const& [key, value] : attributes) d.settings[name + '.' + key] = value;
+      } else if (!d.boxes.emplace(name, attributes).second) {
+        throw std::runtime_error{"declared twice: " + name};
+      }
+    }
+    if (peek() == ";") take();
+  }
+
+  std::map<std::string, std::string> list() {
+    std::map<std::string, std::string> attributes;
+    if (peek() != "[") return attributes;
+    take();
+    while (peek() != "]") {
+      std::string const name = take();
+      expect("=");
+      attributes[name] = take();
+      if (peek() == "," || peek() == ";") take();
+    }
+    take();
+    return attributes;
+  }
+
+  // A token as it stands; of a quoted string what is meant by it, after a mark that no other token begins with.
+  std::string take() {
+    std::string token = next();
+    at_ = end_;
+    if (token.empty()) throw std::runtime_error{"the text ends too early"};
+    return token.front() == '\1' ? token.substr(1) : token;
+  }
+  std::string peek() { return next(); }
+  void expect(std::string const& token) {
+    if (next() != token) throw std::runtime_error{"expected " + token + ", not " + next()};
+    take();
+  }
+
+  std::string next() {
+    std::size_t i = at_;
+    while (i < text_.size() && (text_[i] == ' ' || text_[i] == '\n')) ++i;
+    if (i == text_.size()) return end_ = i, "";
+    std::string token;
+    if (text_[i] == '"') {
+      token = "\1";
+      for (++i; i < text_.size() && text_[i] != '"'; ++i) {
+        if (static_cast<unsigned char>(text_[i]) < 0x20 && text_[i] != '\t')
+          throw std::runtime_error{"control character"};
+        if (text_[i] != '\\') {
+          token += text_[i];
+        } else if (++i < text_.size()) {
+          if (text_[i] != 'n' && text_[i] != '"' && text_[i] != '\\') throw std::runtime_error{"unknown escape"};
+          token += text_[i] == 'n' ? '\n' : text_[i];
+        }
+      }
+      if (i == text_.size()) throw std::runtime_error{"a string without end"};
+      end_ = i + 1;
+    } else if (text_.substr(i, 2) == "->") {
+      token = "->";
+      end_ = i + 2;
+    } else if (std::string_view{"{}[]=,;"}.find(text_[i]) != std::string_view::npos) {
+      token = text_[i];
+      end_ = i + 1;
+    } else {
+      auto const word = [](char c) {
+        return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '.';
+      };
+      end_ = i;
+      while (end_ < text_.size() && word(text_[end_])) ++end_;
+      if (end_ == i) throw std::runtime_error{std::string{"unexpected "} + text_[i]};
+      token = text_.substr(i, end_ - i);
+    }
+    return token;
+  }
+
+  std::string_view text_;
+  std::size_t at_ = 0;
+  std::size_t end_ = 0;
+};
+
+drawing read(std::string const& text) { return reader{text}.read(); }
+
+/// The label with which a task of that name is drawn.
+std::string drawn(std::string const& name) {
+  auto const d = read(to_dot(delayed(same, {.name = name})(1)));
+  for (auto const& [box, attributes] : d.boxes) {
+    if (attributes.at("shape") == "circle") return attributes.at("label");
+  }
+  return "no circle";
+}
+
+bool valid_utf8(std::string_view text) {
+  for (std::size_t i = 0; i < text.size();) {
+    auto const c = static_cast<unsigned char>(text[i]);
+    std::size_t const more = c < 0x80 ? 0 : c >= 0xf0 ? 3 : c >= 0xe0 ? 2 : c >= 0xc2 ? 1 : 9;
+    if (more == 9 || c > 0xf4 || i + more >= text.size() + (more == 0 ? 1 : 0)) return false;
+    for (std::size_t k = 1; k <= more; ++k) {
+      if ((static_cast<unsigned char>(text[i + k]) & 0xc0) != 0x80) return false;
+    }
+    i += 1 + more;
+  }
+  return true;
+}
+
+std::string content(std::filesystem::path const& path) {
+  std::ifstream file{path, std::ios::binary};
+  return {std::istreambuf_iterator<char>{file}, {}};
+}
+
+/// A directory of the test's own.
+class directory {
+ public:
+  directory() {
+    auto text = (std::filesystem::temp_directory_path() / "dally-dot-XXXXXX").string();
+    if (mkdtemp(text.data()) == nullptr) throw std::runtime_error{"mkdtemp"};
+    path_ = text;
+  }
+  directory(directory const&) = delete;
+  directory& operator=(directory const&) = delete;
+  ~directory() { std::filesystem::remove_all(path_); }
+
+  [[nodiscard]] std::string operator/(std::string const& name) const { return (path_ / name).string(); }
+  [[nodiscard]] std::set<std::string> names() const {
+    std::set<std::string> all;
+    for (auto const& entry : std::filesystem::directory_iterator{path_}) all.insert(entry.path().filename().string());
+    return all;
+  }
+
+ private:
+  std::filesystem::path path_;
+};
+
+}  // namespace
+
+TEST_CASE("a picture has a circle for each task, a box for each result and literal, an edge for each use", "[dot]") {
+  auto a = delayed(same)(1), b = delayed(same)(2);
+  auto c = delayed(add)(a, b), d = delayed(add)(c, lazy{5}), e = delayed(add)(a, a);
+  auto unused = delayed(same)(d);
+  auto const picture = read(to_dot(d, e));
+  CHECK(picture.circles() == 5);
+  CHECK(picture.squares() == 5 + 1);
+  // Five from a task to its result, two into c, two into d, two into e.
+  CHECK(picture.edges.size() == 5 + 2 + 2 + 2);
+  CHECK(picture.count("label", c.name()) == 3);
+  CHECK(picture.count("label", a.name()) == 2);
+  for (auto const& [from, to] : picture.edges) {
+    CHECK(picture.boxes.contains(from));
+    CHECK(picture.boxes.contains(to));
+    CHECK(picture.boxes.at(from).at("shape") != picture.boxes.at(to).at("shape"));
+  }
+  CHECK(read(to_dot(lazy{5})).squares() == 1);
+  CHECK(read(to_dot(lazy{5})).circles() == 0);
+  CHECK(read(to_dot(std::vector<lazy<int>>{})).boxes.empty());
+  CHECK(read(to_dot(std::vector{d, e}, std::map<int, lazy<int>>{{1, c}})).circles() == 5);
+}
+
+TEST_CASE("the drawn edges are those of the graph", "[dot]") {
+  auto const seed = GENERATE(range(0U, 20U));
+  CAPTURE(seed);
+  std::mt19937 random{seed};
+  std::vector<lazy<int>> nodes;
+  std::vector<std::pair<std::string, std::string>> expected;
+  for (int i = 0; i < 60; ++i) {
+    std::vector<lazy<int>> inputs;
+    std::string const name = "task " + std::to_string(i);
+    for (unsigned k = 0; k < random() % 4 && !nodes.empty(); ++k) {
+      auto const from = random() % nodes.size();
+      inputs.push_back(nodes[from]);
+      expected.emplace_back("task " + std::to_string(from), name);
+    }
+    nodes.push_back(
+        delayed([](std::vector<int> const& v) { return static_cast<int>(v.size()); }, {.name = name})(inputs));
+  }
+  auto const picture = read(to_dot(nodes));
+  // From task to result to task.
+  std::map<std::string, std::string> made_by;
+  for (auto const& [from, to] : picture.edges) {
+    if (picture.boxes.at(from).at("shape") == "circle") made_by[to] = picture.boxes.at(from).at("label");
+  }
+  std::vector<std::pair<std::string, std::string>> drawn_edges;
+  for (auto const& [from, to] : picture.edges) {
+    if (made_by.contains(from)) drawn_edges.emplace_back(made_by.at(from), picture.boxes.at(to).at("label"));
+  }
+  std::sort(expected.begin(), expected.end());
+  std::sort(drawn_edges.begin(), drawn_edges.end());
+  CHECK(drawn_edges == expected);
+}
+
+TEST_CASE("labels say what they should, whatever is in them", "[dot]") {
+  for (std::string const text : {"plain",
+                                 "two words",
+                                 "a \"quoted\" word",
+                                 "back\\slash",
+                                 "ends in a backslash\\",
+                                 "\\",
+                                 "\\\"",
+                                 "\"",
+                                 "line\nbreak",
+                                 "\\n is no line break",
+                                 "<b>bold</b>",
+                                 "<",
+                                 "a->b;{}[]",
+                                 "graph",
+                                 "digraph",
+                                 "subgraph",
+                                 "node",
+                                 "edge",
+                                 "strict",
+                                 "\\N \\G \\L",
+                                 "// no comment",
+                                 "# none either",
+                                 "/* nor this */",
+                                 "tab\there",
+                                 "caf\xc3\xa9",
+                                 "\xe2\x82\xac",
+                                 "\xf0\x9f\x98\x80",
+                                 "123",
+                                 "-",
+                                 "=",
+                                 "%s %d {}",
+                                 "&amp; &lt; &#65;"}) {
+    CAPTURE(text);
+    CHECK(drawn(text) == text);
+  }
+}
+
+TEST_CASE("what is no text is drawn as replacement characters", "[dot]") {
+  std::string const replaced = "\xef\xbf\xbd";
+  CHECK(drawn(std::string{"a\0b", 3}) == "a" + replaced + "b");
+  CHECK(drawn("\x01\x1f\x7f\r") == replaced + replaced + replaced + replaced);
+  for (std::string const text : {"\xff", "\xc3", "a\xc3(", "\xe2\x82", "\xed\xa0\x80", "\xc0\xaf", "\xf4\x90\x80\x80",
+                                 "\xf8\x88\x80\x80\x80", "\x80", "\xe0\x80\xaf", "\xf0\x80\x80\xaf", "ok\xfe\xff!"}) {
+    CAPTURE(text);
+    auto const all = to_dot(delayed(same, {.name = text})(1));
+    CHECK(valid_utf8(all));
+    CHECK_THAT(drawn(text), contains(replaced));
+  }
+  std::mt19937 random{3};
+  for (int i = 0; i < 200; ++i) {
+    std::string text;
+    for (int k = 0; k < 20; ++k) text += static_cast<char>(random());
+    auto const all = to_dot(delayed(same, {.name = text})(1));
+    CHECK(valid_utf8(all));
+    CHECK(read(all).circles() == 1);
+  }
+}
+
+TEST_CASE("a label may be a megabyte long", "[dot]") {
+  std::string text;
+  while (text.size() < (1 << 20)) text += "x\"\\\n";
+  CHECK(drawn(text) == text);
+}
+
+TEST_CASE("literals show their values where that is asked for", "[dot]") {
+  auto x = delayed(add)(lazy{41}, lazy{1});
+  CHECK(read(to_dot(x)).count("label", "41") == 0);
+  auto const shown = read(to_dot(visualize_options{.show_values = true}, x));
+  CHECK(shown.count("label", "41") == 1);
+  CHECK(shown.squares() == 3);
+  auto text = delayed([](std::string const& s) { return s; })(lazy<std::string>{"a \"b\""});
+  CHECK(read(to_dot(visualize_options{.show_values = true}, text)).count("label", "\"a \"b\"\"") == 1);
+}
+
+TEST_CASE("the same graph gives the same text, and an equal one too", "[dot]") {
+  auto const make = [](unsigned seed) {
+    std::mt19937 random{seed};
+    std::vector<lazy<int>> nodes{delayed(same)(0)};
+    for (int i = 0; i < 200; ++i) {
+      nodes.push_back(delayed(add)(nodes[random() % nodes.size()], nodes[random() % nodes.size()]));
+    }
+    return nodes;
+  };
+  auto const nodes = make(1);
+  auto const text = to_dot(nodes.back(), nodes[50]);
+  CHECK(to_dot(nodes.back(), nodes[50]) == text);
+  CHECK(dally::compute(dally::threads{2}, nodes).size() == 201);
+  CHECK(to_dot(nodes.back(), nodes[50]) == text);
+  auto const again = make(1);
+  CHECK(to_dot(again.back(), again[50]) == text);
+  CHECK(to_dot(make(2).back()) != text);
+}
+
+TEST_CASE("rankdir is one of four", "[dot]") {
+  auto x = delayed(same)(1);
+  CHECK(read(to_dot(x)).settings.at("rankdir") == "BT");
+  for (std::string_view const good : {"BT", "TB", "LR", "RL"}) {
+    CHECK(read(to_dot(visualize_options{.rankdir = good}, x)).settings.at("rankdir") == good);
+  }
+  for (std::string_view const bad : {"", "bt", "BTT", "left", "B", "LR;evil"}) {
+    CHECK_THROWS_AS(to_dot(visualize_options{.rankdir = bad}, x), dally::config_error);
+    CHECK_THROWS_WITH(to_dot(visualize_options{.rankdir = bad}, x), contains("BT, TB, LR, RL"));
+  }
+}
+
+TEST_CASE("above max_nodes tasks of one label are drawn as one box that counts them", "[dot]") {
+  std::vector<lazy<int>> parts;
+  for (int i = 0; i < 30; ++i) parts.push_back(delayed(same, {.name = "part"})(i));
+  auto total = delayed([](std::vector<int> const& v) { return static_cast<int>(v.size()); }, {.name = "total"})(parts);
+  auto last = delayed(same, {.name = "\"last\""})(total);
+  CHECK(read(to_dot(visualize_options{.max_nodes = 32}, last)).circles() == 32);
+  auto const text = to_dot(visualize_options{.max_nodes = 31}, last);
+  auto const picture = read(text);
+  CHECK(picture.boxes.size() == 3);
+  CHECK(picture.count("label", "30 \xc3\x97 part") == 1);
+  CHECK(picture.count("label", "1 \xc3\x97 total") == 1);
+  CHECK(picture.count("label", "1 \xc3\x97 \"last\"") == 1);
+  CHECK(picture.edges.size() == 2);
+  std::set<std::string> labels;
+  for (auto const& [edge, label] : picture.edge_labels) labels.insert(label);
+  CHECK(labels == std::set<std::string>{"30", "1"});
+  CHECK_THAT(picture.settings.at("label"), contains("32 tasks") && contains("max_nodes"));
+  CHECK(to_dot(visualize_options{.max_nodes = 31}, last) == text);
+  CHECK(read(to_dot(visualize_options{.max_nodes = 1}, last)).boxes.size() == 3);
+  CHECK_THROWS_AS(to_dot(visualize_options{.max_nodes = 0}, last), dally::config_error);
+  // Where no options are given, all is drawn.
+  lazy<int> chain = last;
+  for (int i = 0; i < 500; ++i) chain = delayed(same)(chain);
+  CHECK(read(to_dot(chain)).circles() == 532);
+  CHECK(read(to_dot(visualize_options{}, chain)).circles() == 0);
+}
+
+TEST_CASE("many different labels are collapsed in good time", "[dot]") {
+  constexpr int count = dally::tests::sanitized ? 20'000 : 200'000;
+  std::vector<lazy<int>> parts;
+  for (int i = 0; i < count; ++i)
+    parts.push_back(delayed(same, {.name = "part " + std::to_string(i * 7919 % count)})(i));
+  auto const text = to_dot(visualize_options{}, parts);
+  CHECK(std::count(text.begin(), text.end(), '\n') > count);
+}
+
+TEST_CASE("tasks of one kind have one colour where that is asked for", "[dot]") {
+  auto x = delayed(same, {.name = "a"})(1), y = delayed(same, {.name = "a"})(2), z = delayed(same, {.name = "b"})(3);
+  CHECK_THAT(to_dot(x), !contains("fillcolor"));
+  auto const picture = read(to_dot(visualize_options{.color = dally::coloring::kind}, x, y, z));
+  std::map<std::string, std::set<std::string>> colors;
+  for (auto const& [box, attributes] : picture.boxes) {
+    if (attributes.at("shape") == "circle") colors[attributes.at("label")].insert(attributes.at("fillcolor"));
+  }
+  CHECK(colors.at("a").size() == 1);
+  CHECK(colors.at("b").size() == 1);
+  CHECK(colors.at("a") != colors.at("b"));
+}
+
+TEST_CASE("a chain of a million tasks becomes text", "[dot]") {
+  constexpr int length = dally::tests::sanitized ? 100'000 : 1'000'000;
+  lazy<int> x{0};
+  for (int i = 0; i < length; ++i) x = delayed(add)(x, i);
+  auto const text = to_dot(x);
+  CHECK(static_cast<int>(std::count(text.begin(), text.end(), '>')) >= 2 * length);
+  auto const collapsed = read(to_dot(visualize_options{}, x));
+  CHECK(collapsed.boxes.size() == 1);
+}
+
+TEST_CASE("pictures are written to .dot and .gv files", "[dot][file]") {
+  directory const d;
+  auto x = delayed(add)(delayed(same)(1), 2);
+  for (char const* name : {"x.dot", "x.gv", ".dot", "two.suffixes.gv", "sp ace.dot"}) {
+    x.visualize(d / name);
+    CHECK(content(d / name) == to_dot(x));
+  }
+  dally::visualize(d / "two.dot", x, std::vector{x + 1});
+  CHECK(read(content(d / "two.dot")).circles() == 3);
+  x.visualize(d / "options.dot", {.rankdir = "LR"});
+  CHECK(content(d / "options.dot") == to_dot(visualize_options{.rankdir = "LR"}, x));
+  dally::visualize(d / "options.dot", {.rankdir = "RL"}, x);
+  CHECK(read(content(d / "options.dot")).settings.at("rankdir") == "RL");
+  // An older file is replaced as a whole, and nothing else is left behind.
+  x.visualize(d / "x.dot");
+  CHECK(content(d / "x.dot") == to_dot(x));
+  CHECK(d.names() ==
+        std::set<std::string>{"x.dot", "x.gv", ".dot", "two.suffixes.gv", "sp ace.dot", "two.dot", "options.dot"});
+  struct stat written = {};
+  REQUIRE(::stat((d / "x.dot").c_str(), &written) == 0);
+  mode_t const mask = ::umask(0);
+  ::umask(mask);
+  CHECK((written.st_mode & 0777U) == (0666U & ~mask));
+}
+
+TEST_CASE("a link to a file stays a link", "[dot][file]") {
+  directory const d;
+  auto x = delayed(same)(1);
+  std::ofstream{d / "real.dot"} << "old";
+  std::filesystem::create_symlink("real.dot", d / "link.dot");
+  x.visualize(d / "link.dot");
+  CHECK(std::filesystem::is_symlink(d / "link.dot"));
+  CHECK(content(d / "real.dot") == to_dot(x));
+}
+
+TEST_CASE("what cannot be written is an error that says why, and leaves no file", "[dot][file]") {
+  directory const d;
+  auto x = delayed(same)(1);
+  std::filesystem::create_directory(d / "directory.dot");
+  std::filesystem::create_directory(d / "directory");
+  std::ofstream{d / "file"} << "text";
+  auto const before = d.names();
+  auto const refused = [&](std::string const& path, std::string const& why) {
+    CAPTURE(path);
+    CHECK_THROWS_AS(x.visualize(path), dally::config_error);
+    CHECK_THROWS_WITH(x.visualize(path), contains(path) && contains(why));
+  };
+  refused(d / "missing/x.dot", "No such file");
+  refused(d / "file/x.dot", "Not a directory");
+  refused(d / "directory.dot", "directory");
+  refused("/proc/x.dot", "cannot write");
+  refused(d / (std::string(300, 'n') + ".dot"), "long");
+  CHECK(d.names() == before);
+  if (::geteuid() != 0) {
+    REQUIRE(::chmod((d / "directory").c_str(), 0500) == 0);
+    refused(d / "directory/x.dot", "denied");
+  }
+}
+
+TEST_CASE("a suffix that says no format, or one that nobody brought, is an error that lists what is allowed",
+          "[dot][file]") {
+  directory const d;
+  auto x = delayed(same)(1);
+  for (char const* name : {"none", "x.", "x.txt", "x.DOT", "x.dot.bak", "", "dir.dot/"}) {
+    CAPTURE(name);
+    CHECK_THROWS_AS(x.visualize(d / name), dally::config_error);
+    CHECK_THROWS_WITH(x.visualize(d / name),
+                      contains(".dot") && contains(".gv") && contains(".svg") && contains(".png"));
+  }
+  for (std::string const suffix : {"svg", "png", "pdf"}) {
+    CHECK_THROWS_AS(x.visualize(d / ("x." + suffix)), dally::config_error);
+    CHECK_THROWS_WITH(x.visualize(d / ("x." + suffix)),
+                      contains("." + suffix) && contains("<dally/visualize.hpp>") && contains("dally::graphviz"));
+  }
+  CHECK_THROWS_AS(x.visualize(), dally::config_error);
+  CHECK_THROWS_AS(x.visualize("/dev/null"), dally::config_error);
+  CHECK_THROWS_AS(x.visualize(d / "x.dot", {.rankdir = "up"}), dally::config_error);
+  CHECK(d.names().empty());
+}
+
+TEST_CASE("what is no file is written to", "[dot][file]") {
+  directory const d;
+  auto x = delayed(same)(1);
+  std::filesystem::create_symlink("/dev/null", d / "null.dot");
+  x.visualize(d / "null.dot");
+  CHECK(std::filesystem::is_character_file("/dev/null"));
+  if (std::filesystem::exists("/dev/full")) {
+    std::filesystem::create_symlink("/dev/full", d / "full.dot");
+    CHECK_THROWS_AS(x.visualize(d / "full.dot"), dally::resource_error);
+    CHECK_THROWS_WITH(x.visualize(d / "full.dot"), contains("full.dot") && contains("No space"));
+  }
+}
