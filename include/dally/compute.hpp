@@ -69,8 +69,8 @@ inline void run_to_end(execution& job, any_scheduler const& chosen) {
 
 /// The nodes of all lazies in some arguments, in order.
 template <class... Args>
-std::vector<node const*> nodes_in(Args const&... args) {
-  std::vector<node const*> nodes;
+scratch_list<node const*> nodes_in(Args const&... args) {
+  scratch_list<node const*> nodes;
   [[maybe_unused]] auto const visit = [&](auto const& x) { nodes.push_back(node_of(x)); };
   (each_lazy{visit}(args), ...);
   return nodes;
@@ -80,7 +80,7 @@ std::vector<node const*> nodes_in(Args const&... args) {
 template <class... Args>
 plan plan_for(Args const&... args) {
   try {
-    std::vector<node const*> const outputs = nodes_in(args...);
+    scratch_list<node const*> const outputs = nodes_in(args...);
     return plan{outputs.data(), outputs.size()};
   } catch (...) {
     failure_of_this_thread().reset();
@@ -190,7 +190,7 @@ template <class... Args>
 class prepared {
  public:
   explicit prepared(Args const&... args) : arguments_{args...} {
-    std::vector<node const*> const outputs = detail::nodes_in(args...);
+    scratch_list<node const*> const outputs = detail::nodes_in(args...);
     plan_ = std::make_shared<plan const>(outputs.data(), outputs.size());
   }
 

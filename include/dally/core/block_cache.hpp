@@ -6,6 +6,7 @@
 #include <cerrno>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <new>
 #include <string>
 #include <type_traits>
@@ -169,6 +170,74 @@ class scratch_array {
  private:
   T* data_ = nullptr;
   std::size_t size_ = 0;
+};
+
+/// Room for at least `needed` bytes, twice the old where that is more: moves `used` bytes there and frees the old.
+[[nodiscard, gnu::noinline]] inline void* grow_scratch(void* old, std::size_t used, std::size_t& capacity,
+                                                       std::size_t needed) {
+  std::size_t const grown = capacity * 2 > needed ? capacity * 2 : needed < 64 ? 64 : needed;
+  void* const fresh = acquire_scratch(grown);
+  if (old != nullptr) {
+    std::memcpy(fresh, old, used);
+    release_scratch(old, capacity);
+  }
+  capacity = grown;
+  return fresh;
+}
+
+/// A growing array of trivial elements: a std::vector that costs an including program a tenth, in recycled memory.
+///
+/// Errors  std::bad_alloc, resource_error from push_back and resize, which then changed nothing
+template <class T>
+class scratch_list {
+  static_assert(std::is_trivially_copyable_v<T> && alignof(T) <= __STDCPP_DEFAULT_NEW_ALIGNMENT__);
+
+ public:
+  scratch_list() = default;
+  scratch_list(scratch_list&& other) noexcept
+      : data_{std::exchange(other.data_, nullptr)},
+        size_{std::exchange(other.size_, 0)},
+        capacity_{std::exchange(other.capacity_, 0)} {}
+  scratch_list& operator=(scratch_list&& other) noexcept {
+    std::swap(data_, other.data_);
+    std::swap(size_, other.size_);
+    std::swap(capacity_, other.capacity_);
+    return *this;
+  }
+  ~scratch_list() {
+    if (data_ != nullptr) release_scratch(data_, capacity_);
+  }
+
+  void push_back(T element) {
+    if ((size_ + 1) * sizeof(T) > capacity_) [[unlikely]]
+      reserve(size_ + 1);
+    data_[size_++] = element;
+  }
+  void pop_back() noexcept { --size_; }
+  /// New elements are zero bytes.
+  void resize(std::size_t size) {
+    if (size * sizeof(T) > capacity_) reserve(size);
+    if (size > size_) std::memset(static_cast<void*>(data_ + size_), 0, (size - size_) * sizeof(T));
+    size_ = size;
+  }
+  void reserve(std::size_t count) {
+    if (count * sizeof(T) <= capacity_) return;
+    data_ = static_cast<T*>(grow_scratch(data_, size_ * sizeof(T), capacity_, count * sizeof(T)));
+  }
+  void clear() noexcept { size_ = 0; }
+
+  [[nodiscard]] T* data() const noexcept { return data_; }
+  [[nodiscard]] std::size_t size() const noexcept { return size_; }
+  [[nodiscard]] bool empty() const noexcept { return size_ == 0; }
+  [[nodiscard]] T& operator[](std::size_t i) const noexcept { return data_[i]; }
+  [[nodiscard]] T& back() const noexcept { return data_[size_ - 1]; }
+  [[nodiscard]] T* begin() const noexcept { return data_; }
+  [[nodiscard]] T* end() const noexcept { return data_ + size_; }
+
+ private:
+  T* data_ = nullptr;
+  std::size_t size_ = 0;
+  std::size_t capacity_ = 0;  // bytes
 };
 
 }  // namespace dally

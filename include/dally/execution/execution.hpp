@@ -73,14 +73,14 @@ class execution {
   [[nodiscard]] std::uint32_t size() const noexcept { return plan_.size(); }
 
   /// The nodes that wait for nothing, in the plan's order. Call it before the first step.
-  [[nodiscard, gnu::noinline]] std::vector<node_id> const& ready() {
+  [[nodiscard, gnu::noinline]] node_ids ready() {
     links_ = &plan_.linked();
     waiting_ = scratch_array<std::atomic<std::uint32_t>>{plan_.size()};
     for (node_id n = 0; n < plan_.size(); ++n) {
       ::new (&waiting_[n]) std::atomic<std::uint32_t>{links_->waits_for[n]};
     }
     sinks_left_.store(links_->sinks, std::memory_order_relaxed);
-    return links_->ready;
+    return {links_->ready.data(), links_->ready.size()};
   }
 
   /// The place of a node in the plan's order: of two ready nodes the one of lower rank deserves to run first.

@@ -10,7 +10,6 @@
 #include <string>
 #include <string_view>
 #include <utility>
-#include <vector>
 
 #include "dally/core/key.hpp"
 #include "dally/core/slot.hpp"
@@ -31,8 +30,8 @@ struct order_edge {
 
 /// What move-only results ask of a plan: edges that only order, and an order of the ids if theirs does not do.
 struct arrangement {
-  std::vector<order_edge> edges;
-  std::vector<node_id> order;
+  scratch_list<order_edge> edges;
+  scratch_list<node_id> order;
 };
 
 /// What a wrapped function may be told about its tasks. An aggregate: name the fields.

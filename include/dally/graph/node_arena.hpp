@@ -4,7 +4,8 @@
 #include <bit>
 #include <cstddef>
 #include <cstdint>
-#include <vector>
+#include <cstdlib>
+#include <new>
 
 #include "dally/core/block_cache.hpp"
 #include "dally/core/process.hpp"
@@ -40,7 +41,7 @@ class node_block {
  private:
   friend class node_arena;
 
-  struct indices;
+  class indices;
 
   void recycle() noexcept;
 
@@ -55,21 +56,38 @@ class node_block {
 static_assert(sizeof(node_block) <= node_block::header_bytes);
 
 /// Numbers of blocks, dense because freed ones are given again. Guarded by process_state's mutex.
-struct node_block::indices {
-  std::vector<std::uint32_t> freed;
-  std::uint32_t next = 0;
+class node_block::indices {
+ public:
+  /// Errors: std::bad_alloc. Makes room for all numbers given, so that giving one back cannot fail.
+  [[nodiscard]] std::uint32_t take() {
+    if (freed_count_ != 0) return freed_[--freed_count_];
+    if (next_ == room_) {
+      // Not from the block cache, whose mutex is taken.
+      void* const grown = std::realloc(freed_, (std::size_t{room_} * 2 + 64) * sizeof(std::uint32_t));
+      if (grown == nullptr) throw std::bad_alloc{};
+      freed_ = static_cast<std::uint32_t*>(grown);
+      room_ = room_ * 2 + 64;
+    }
+    return next_++;
+  }
+  void give_back(std::uint32_t index) noexcept { freed_[freed_count_++] = index; }
 
   static indices& instance() {
     static indices* const the_one = new indices;
     return *the_one;
   }
+
+ private:
+  std::uint32_t* freed_ = nullptr;
+  std::uint32_t freed_count_ = 0;
+  std::uint32_t room_ = 0;
+  std::uint32_t next_ = 0;
 };
 
 [[gnu::cold, gnu::noinline]] inline void node_block::recycle() noexcept {
   {
     std::lock_guard const lock{process_state::instance().mutex};
-    // Room was reserved when the index was given, so this cannot throw.
-    indices::instance().freed.push_back(index_);
+    indices::instance().give_back(index_);
   }
   block_cache::instance().release(this, blocks_);
 }
@@ -152,15 +170,8 @@ class node_arena {
     node_block* opened = nullptr;
     try {
       std::lock_guard const lock{process_state::instance().mutex};
-      auto& indices = node_block::indices::instance();
       opened = ::new (memory) node_block;
-      if (indices.freed.empty()) {
-        indices.freed.reserve(std::bit_ceil(indices.next + std::size_t{1}));
-        opened->index_ = indices.next++;
-      } else {
-        opened->index_ = indices.freed.back();
-        indices.freed.pop_back();
-      }
+      opened->index_ = node_block::indices::instance().take();
     } catch (...) {
       block_cache::instance().release(memory, blocks);
       throw;

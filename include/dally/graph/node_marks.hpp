@@ -3,7 +3,6 @@
 #include <bit>
 #include <cstddef>
 #include <cstdint>
-#include <vector>
 
 #include "dally/core/block_cache.hpp"
 #include "dally/graph/node.hpp"
@@ -159,7 +158,7 @@ class node_marks {
     if (count < by_index_.size()) by_index_.resize(count);
   }
 
-  std::vector<block_marks*> by_index_;  // of the node_block
+  scratch_list<block_marks*> by_index_;  // of the node_block
   block_marks* newest_ = nullptr;
   block_marks* oldest_ = nullptr;
 };

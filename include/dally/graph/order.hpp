@@ -3,7 +3,6 @@
 #include <cstddef>
 #include <cstdint>
 #include <utility>
-#include <vector>
 
 #include "dally/core/block_cache.hpp"
 #include "dally/graph/node.hpp"
@@ -34,7 +33,7 @@ class depth_first_order {
     walk(outputs, output_count);
   }
 
-  std::vector<node const*> nodes;
+  scratch_list<node const*> nodes;
 
  private:
   static constexpr std::size_t most_compared = 16;
@@ -45,7 +44,7 @@ class depth_first_order {
   };
 
   void walk(node const* const* outputs, std::size_t output_count) {
-    std::vector<frame> stack;
+    scratch_list<frame> stack;
     for (std::size_t i = 0; i < output_count; ++i) {
       node const* entered = outputs[i];
       for (;;) {
@@ -108,7 +107,7 @@ class depth_first_order {
 ///
 /// Cost    linear: a radix sort of 16 bits a pass, on the numbers' range only
 /// Errors  std::bad_alloc, resource_error
-[[gnu::cold]] inline void sort_as_recorded(std::vector<node const*>& nodes) {
+[[gnu::cold]] inline void sort_as_recorded(scratch_list<node const*>& nodes) {
   if (nodes.size() < 64) {  // the passes below cost as much as 100,000 nodes
     for (std::size_t i = 1; i < nodes.size(); ++i) {
       for (std::size_t k = i; k > 0; --k) {
@@ -130,14 +129,15 @@ class depth_first_order {
   }
   constexpr unsigned bits = 16;
   constexpr std::size_t buckets = std::size_t{1} << bits;
-  std::vector<node const*> sorted(nodes.size());
-  std::vector<std::size_t> first(buckets + 1);
+  scratch_list<node const*> sorted;
+  sorted.resize(nodes.size());
+  scratch_array<std::size_t> const first{buckets + 1};
   auto const pass = [&](auto const& digit_of) {
-    for (std::size_t& f : first) f = 0;
+    for (std::size_t b = 0; b <= buckets; ++b) first[b] = 0;
     for (node const* const n : nodes) ++first[digit_of(n) + 1];
     for (std::size_t b = 1; b <= buckets; ++b) first[b] += first[b - 1];
     for (node const* const n : nodes) sorted[first[digit_of(n)]++] = n;
-    nodes.swap(sorted);
+    std::swap(nodes, sorted);
   };
   pass([](node const* n) { return node_block::of(n).arena() & (buckets - 1); });
   for (unsigned shift = 0; shift < 64 && ((highest - lowest) >> shift) != 0; shift += bits) {

@@ -5,7 +5,6 @@
 #include <cstddef>
 #include <cstdint>
 #include <mutex>
-#include <vector>
 
 #include "dally/core/block_cache.hpp"
 #include "dally/core/error.hpp"
@@ -83,7 +82,7 @@ class plan {
     scratch_array<std::uint32_t> first;       ///< size() + 1
     scratch_array<std::uint32_t> dependents;  ///< by node; also those that must only wait for it
     scratch_array<std::uint32_t> waits_for;   ///< by node: how many results of tasks it takes
-    std::vector<node_id> ready;               ///< nodes that wait for nothing, in order
+    scratch_list<node_id> ready;              ///< nodes that wait for nothing, in order
     std::uint32_t sinks = 0;                  ///< nodes that nobody takes from: when all are done, everything is
   };
 
@@ -165,7 +164,7 @@ class plan {
       }
     }
   };
-  void fill(std::vector<node const*> const& order, numbering& ids, bool merge, node const* const* outputs);
+  void fill(scratch_list<node const*> const& order, numbering& ids, bool merge, node const* const* outputs);
   [[gnu::cold]] void arrange(arrangement (*rule)(planned_graph const&), numbering& ids, node const* const* outputs);
   [[gnu::noinline]] void append(node const* n, numbering const& ids) {
     node_id const id = size_++;
@@ -229,7 +228,7 @@ class plan {
   std::size_t output_count_ = 0;
   std::size_t slot_bytes_ = 0;
   scratch_array<std::uint32_t> uses_;
-  std::vector<order_edge> order_edges_;
+  scratch_list<order_edge> order_edges_;
   mutable std::mutex linking_;
   mutable std::atomic<links const*> links_{nullptr};
   mutable links link_storage_;
@@ -265,7 +264,7 @@ inline plan::plan(node const* const* outputs, std::size_t output_count) {
     return true;
   });
 
-  std::vector<node const*> order;
+  scratch_list<node const*> order;
   if (!one_arena || total.owning || total.tracked_bytes > small_results) {
     marks.clear();
     order = std::move(depth_first_order{outputs, output_count, marks}.nodes);
@@ -297,7 +296,7 @@ inline plan::plan(node const* const* outputs, std::size_t output_count) {
 }
 
 // Numbers the tasks in this order, or as they stand in memory, and writes everything down.
-inline void plan::fill(std::vector<node const*> const& order, numbering& ids, bool merge, node const* const* outputs) {
+inline void plan::fill(scratch_list<node const*> const& order, numbering& ids, bool merge, node const* const* outputs) {
   pure_calls const pure{merge ? ids.by_rank.size() : 0};
   auto const visit = [&](node const* n) {
     if (ids.by_rank.data() != nullptr) {
@@ -325,8 +324,8 @@ inline void plan::fill(std::vector<node const*> const& order, numbering& ids, bo
 inline void plan::arrange(arrangement (*rule)(planned_graph const&), numbering& ids, node const* const* outputs) {
   arrangement wanted = rule({tasks_, size_, first_edge_, edges_, outputs, output_edges_, output_count_});
   if (!wanted.order.empty()) {
-    std::vector<node const*> order(size_);
-    std::vector<node_id> place(size_);
+    scratch_array<node const*> const order{size_};
+    scratch_array<node_id> const place{size_};
     for (node_id n = 0; n < size_; ++n) {
       order[n] = tasks_[wanted.order[n]];
       place[wanted.order[n]] = n;
@@ -342,7 +341,7 @@ inline void plan::arrange(arrangement (*rule)(planned_graph const&), numbering& 
     size_ = edge_count_ = constant_count_ = 0;
     slot_bytes_ = 0;
     is_chain_ = true;
-    for (node const* const n : order) append(n, ids);
+    for (std::size_t n = 0; n < order.size(); ++n) append(order[n], ids);
     write_outputs(ids, outputs);
   }
   order_edges_ = std::move(wanted.edges);

@@ -39,7 +39,7 @@ namespace detail {
 ///
 /// Errors  graph_error when a task that reads a move-only result depends on the one that takes it
 /// Cost    O((nodes + edges) log nodes)
-[[gnu::cold]] inline std::vector<node_id> reordered(planned_graph const& graph, std::vector<order_edge> const& more) {
+[[gnu::cold]] inline scratch_list<node_id> reordered(planned_graph const& graph, scratch_list<order_edge> const& more) {
   std::vector<std::uint32_t> waits(graph.size);
   std::vector<std::uint32_t> first(graph.size + std::size_t{2});
   auto const each_edge = [&](auto const& visit) {
@@ -78,7 +78,7 @@ namespace detail {
       i = least;
     }
   };
-  std::vector<node_id> order;
+  scratch_list<node_id> order;
   for (node_id n = 0; n < graph.size; ++n) {
     if (waits[n] == 0) push(n);
   }

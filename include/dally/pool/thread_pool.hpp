@@ -5,7 +5,6 @@
 #include <cstddef>
 #include <memory>
 #include <mutex>
-#include <vector>
 
 #include "dally/core/error.hpp"
 #include "dally/core/process.hpp"
@@ -30,7 +29,9 @@ class shared_work {
 
  private:
   friend class thread_pool;
-  unsigned helpers_ = 0;  // guarded by the pool's mutex
+  // Guarded by the pool's mutex.
+  unsigned helpers_ = 0;
+  shared_work* next_ = nullptr;
 };
 
 /// Threads that join open work, search it for something to do, and sleep when there is nothing. Knows no graphs.
@@ -66,7 +67,7 @@ class thread_pool {
   /// Whether somebody has opened work and not closed it.
   [[nodiscard]] bool busy() const {
     std::lock_guard const lock{crew_->mutex};
-    return !crew_->open.empty();
+    return crew_->open != nullptr;
   }
 
   /// How many threads work on one piece of work, the one that opens it included.
@@ -79,14 +80,17 @@ class thread_pool {
   [[gnu::noinline]] void open(shared_work& work) {
     renew_after_fork();
     std::lock_guard const lock{crew_->mutex};
-    crew_->open.push_back(&work);
+    work.next_ = crew_->open;
+    crew_->open = &work;
     crew_->refused = false;
   }
 
   /// Lets nobody join any more, and waits until those who have joined have left.
   [[gnu::noinline]] void close(shared_work& work) noexcept {
     std::unique_lock lock{crew_->mutex};
-    std::erase(crew_->open, &work);
+    shared_work** at = &crew_->open;
+    while (*at != &work) at = &(*at)->next_;
+    *at = work.next_;
     crew_->left.wait(lock, [&] { return work.helpers_ == 0; });
   }
 
@@ -143,7 +147,7 @@ class thread_pool {
 
     std::mutex mutex;  // guards open, stopping, refused, and helpers_ of the open work
     std::condition_variable left;
-    std::vector<shared_work*> open;
+    shared_work* open = nullptr;  // the newest; linked
     bool stopping = false;
     std::atomic<bool> refused{false};
     unsigned const size;
@@ -220,7 +224,7 @@ class thread_pool {
 
     shared_work* join() noexcept {
       std::lock_guard const lock{mutex};
-      for (shared_work* const work : open) {
+      for (shared_work* work = open; work != nullptr; work = work->next_) {
         if (!work->visible()) continue;
         ++work->helpers_;
         return work;
@@ -235,7 +239,7 @@ class thread_pool {
 
     bool others_visible(shared_work const* joined) noexcept {
       std::lock_guard const lock{mutex};
-      for (shared_work const* const work : open) {
+      for (shared_work const* work = open; work != nullptr; work = work->next_) {
         if (work != joined && work->visible()) return true;
       }
       return false;

@@ -15,7 +15,8 @@ class shuffled {
   explicit shuffled(std::uint64_t seed = 0) noexcept : state_{seed} {}
 
   void run(execution& job) {
-    std::vector<node_id> ready{job.ready()};
+    node_ids const first = job.ready();
+    std::vector<node_id> ready{first.begin(), first.end()};
     while (!ready.empty()) {
       std::swap(ready[next() % ready.size()], ready.back());
       node_id const n = ready.back();

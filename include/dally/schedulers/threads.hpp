@@ -5,7 +5,6 @@
 #include <cstdint>
 #include <memory>
 #include <new>
-#include <vector>
 
 #include "dally/core/text.hpp"
 #include "dally/execution/scheduler.hpp"
@@ -172,7 +171,7 @@ class crew_run final : public shared_work {
 
   execution& job_;
   thread_pool& pool_;
-  std::vector<node_id> const& roots_;
+  node_ids roots_;
   std::unique_ptr<slot[]> slots_;
   alignas(64) std::atomic<std::size_t> next_root_{0};
   alignas(64) std::atomic<unsigned> searching_{0};

@@ -14,7 +14,6 @@
 #include <string>
 #include <string_view>
 #include <utility>
-#include <vector>
 
 #include <fmt/core.h>
 
@@ -286,7 +285,7 @@ inline constinit picture_renderer render_picture = nullptr;
 
 template <class... Args>
 plan plan_of(Args const&... args) {
-  std::vector<node const*> nodes;
+  scratch_list<node const*> nodes;
   [[maybe_unused]] auto const visit = [&](auto const& x) { nodes.push_back(node_of(x)); };
   (each_lazy{visit}(args), ...);
   return plan{nodes.data(), nodes.size()};
