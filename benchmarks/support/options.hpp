@@ -25,7 +25,7 @@ class usage_error : public std::runtime_error {
   using std::runtime_error::runtime_error;
 };
 
-/// The options of one program: `--name VALUE`, `--name=VALUE`, and flags without a value.
+/// The options of one program: `--name VALUE`, `--name=VALUE`, and flags without a value; operands, if it takes any.
 ///
 /// Each option is bound to a variable, whose value at that moment is the default that `--help` shows.
 class options {
@@ -89,14 +89,28 @@ class options {
     return *this;
   }
 
+  /// One operand or more, which are the arguments that are no options: `placeholder` in the help.
+  options& operands(std::string placeholder, std::string help, std::vector<std::string>& values) {
+    operands_ = {"", std::move(placeholder), std::move(help), "",
+                 [&values](std::string_view given) { values.emplace_back(given); }};
+    return *this;
+  }
+
   /// Fills the bound variables from the command line; false if `--help` was asked for.
   ///
-  /// Errors   usage_error for an unknown option, one given twice, a missing or a bad value
+  /// Errors   usage_error for an unknown option, one given twice, a missing or a bad value, no operand where one is
+  ///          needed
   [[nodiscard]] bool parse(int argc, char const* const* argv) {
     std::vector<std::string> seen;
+    bool operand_missing = operands_.take != nullptr;
     for (int i = 1; i < argc; ++i) {
       std::string_view argument{argv[i]};
       if (argument == "--help" || argument == "-h") return false;
+      if (operands_.take && !argument.empty() && !argument.starts_with('-')) {
+        operands_.take(argument);
+        operand_missing = false;
+        continue;
+      }
       auto equals = argument.find('=');
       auto* known = find(argument.substr(0, equals));
       if (known == nullptr) throw usage_error{fmt::format("unknown option \"{}\"; allowed: {}", argument, all_names())};
@@ -105,12 +119,15 @@ class options {
       seen.push_back(known->name);
       known->take(value_of(*known, argument, equals, argc, argv, i));
     }
+    if (operand_missing) throw usage_error{fmt::format("{} is needed: {}", operands_.placeholder, operands_.help)};
     return true;
   }
 
   /// The text of `--help`.
   [[nodiscard]] std::string help() const {
-    auto text = fmt::format("usage: {} [options]\n\n{}\n\noptions:\n", program_, purpose_);
+    auto const operands = operands_.take ? fmt::format(" {0} [{0} ...]", operands_.placeholder) : "";
+    auto text = fmt::format("usage: {} [options]{}\n\n{}\n\noptions:\n", program_, operands, purpose_);
+    if (operands_.take) text += fmt::format("  {:<24} {}\n", operands_.placeholder, operands_.help);
     for (auto const& o : known_) {
       text += fmt::format("  {:<24} {}", spelling(o), o.help);
       if (!o.initial.empty()) text += fmt::format(" (default {})", o.initial);
@@ -187,6 +204,7 @@ class options {
 
   std::string program_, purpose_;
   std::vector<option> known_;
+  option operands_;  // without a name
 };
 
 /// Runs `body` behind the command line; returns the program's exit code.

@@ -4,7 +4,6 @@
 #include <algorithm>
 #include <array>
 #include <cstdint>
-#include <cstdlib>
 #include <limits>
 #include <map>
 #include <mutex>
@@ -18,11 +17,14 @@
 #include <vector>
 
 #include "support/catch2.hpp"
+#include "support/random_graphs.hpp"
 #include "support/schedulers.hpp"
 #include "support/shared.hpp"
 
 using dally::delayed;
 using dally::lazy;
+using dally::tests::first_seed;
+using dally::tests::graphs_to_try;
 using dally::tests::shared_log;
 
 namespace {
@@ -362,20 +364,10 @@ class recording {
   handles_of<ints> lists_;
 };
 
-std::uint32_t from_environment(char const* name, std::uint32_t otherwise) {
-  auto const* value = std::getenv(name);
-  return value != nullptr ? static_cast<std::uint32_t>(std::strtoul(value, nullptr, 10)) : otherwise;
-}
-
-std::uint32_t first_seed() {
-  static std::uint32_t const seed = from_environment("DALLY_TEST_SEED", std::random_device{}());
-  return seed;
-}
-
 }  // namespace
 
 DALLY_TEST_ON_EVERY_SCHEDULER("random graphs give what plain recursion gives, and run nothing else") {
-  auto const graphs = from_environment("DALLY_TEST_GRAPHS", 300);
+  auto const graphs = graphs_to_try(300);
   for (std::uint32_t i = 0; i < graphs; ++i) {
     auto const seed = first_seed() + i;
     CAPTURE(seed);
@@ -388,7 +380,7 @@ DALLY_TEST_ON_EVERY_SCHEDULER("random graphs give what plain recursion gives, an
 }
 
 DALLY_TEST_ON_EVERY_SCHEDULER("graphs that four threads recorded on shared handles give what plain recursion gives") {
-  auto const graphs = from_environment("DALLY_TEST_GRAPHS", 300) / 10 + 1;
+  auto const graphs = graphs_to_try(300) / 10 + 1;
   for (std::uint32_t i = 0; i < graphs; ++i) {
     auto const seed = first_seed() + i;
     CAPTURE(seed);

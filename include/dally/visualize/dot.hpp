@@ -43,8 +43,14 @@ struct visualize_options {
 
 namespace detail {
 
-/// Text for a quoted DOT string: quotes and backslashes escaped, line ends as \n, other control characters and bytes
-/// that are no UTF-8 as U+FFFD.
+/// Whether a text begins like `&lt;` or `&#60;`, which Graphviz draws as another character.
+[[gnu::cold]] inline bool starts_entity(std::string_view text) {
+  std::size_t const end = text.find_first_of("; &\n", 1);
+  return end != text.npos && end > 1 && text[end] == ';';
+}
+
+/// Text for a quoted DOT string: quotes, backslashes and entities escaped, line ends as \n, other control characters
+/// and bytes that are no UTF-8 as U+FFFD.
 [[gnu::cold]] inline std::string dot_quoted(std::string_view text) {
   std::string quoted = "\"";
   for (std::size_t i = 0; i < text.size();) {
@@ -65,6 +71,8 @@ namespace detail {
       quoted += text[i];
     } else if (c == '\n') {
       quoted += "\\n";
+    } else if (c == '&') {
+      quoted += starts_entity(text.substr(i)) ? "&amp;" : "&";
     } else if (length == 0 || (c < 0x20 && c != '\t') || c == 0x7f) {
       quoted += "\xef\xbf\xbd";
     } else {
