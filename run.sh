@@ -123,7 +123,7 @@ demo() {
   local out=$build/demo dot svg
   provide demo
   configure -DDALLY_BUILD_TESTS=OFF -DDALLY_BUILD_EXAMPLES=ON -DDALLY_BUILD_BENCHMARKS=ON
-  cmake --build "$build" --parallel "$jobs" --target lesson increment_sum
+  cmake --build "$build" --parallel "$jobs" --target lesson increment_sum replay
   mkdir -p "$out"
 
   say "examples/lesson.cpp: two increments and an add, a second each"
@@ -132,6 +132,10 @@ demo() {
   say "benchmarks/increment_sum.cpp: the sum of 100 increments, 100 ms each, on 4 workers"
   "$build/benchmarks/increment_sum" --n 100 --sleep-ms 100 --workers 4 --scheduler threads --answer 1,2,serial \
     --dot "$out/increment_sum.dot" | tee "$out/increment_sum.txt"
+
+  say "benchmarks/replay.cpp: a graph of 401 tasks from Estee's workloads, its run times scaled to 1.4 s"
+  "$build/benchmarks/replay" --kind sleep --work-seconds 1.4 --bytes-scale 0.0001 --workers 4 \
+    --scheduler synchronous,threads --repeat 1 "$root/benchmarks/data/estee-gridcat.dag" | tee "$out/replay.txt"
 
   if has_program dot; then
     for dot in "$out"/*.dot "$out"/*.gv; do
@@ -143,7 +147,7 @@ demo() {
 
   say "everything lies in $out"
   (cd "$out" && ls -1)
-  echo "The programs: $build/examples/lesson, $build/benchmarks/increment_sum --help"
+  echo "The programs: $build/examples/lesson, $build/benchmarks/increment_sum --help, $build/benchmarks/replay --help"
 }
 
 run_tests() {

@@ -50,8 +50,9 @@ class options {
 
   /// A number in [least, most].
   template <typename T>
-  requires std::is_arithmetic_v<T> options& number(std::string name, std::string help, std::type_identity_t<T> least,
-                                                   std::type_identity_t<T> most, T& value) {
+    requires std::is_arithmetic_v<T>
+  options& number(std::string name, std::string help, std::type_identity_t<T> least, std::type_identity_t<T> most,
+                  T& value) {
     auto take = [name, least, most, &value](std::string_view given) { value = parse(name, given, least, most); };
     known_.push_back({name, "N", with_range(std::move(help), least, most), fmt::format("{}", value), std::move(take)});
     return *this;
@@ -59,8 +60,9 @@ class options {
 
   /// A list of numbers in [least, most], separated by commas.
   template <typename T>
-  requires std::is_arithmetic_v<T> options& numbers(std::string name, std::string help, std::type_identity_t<T> least,
-                                                    std::type_identity_t<T> most, std::vector<T>& values) {
+    requires std::is_arithmetic_v<T>
+  options& numbers(std::string name, std::string help, std::type_identity_t<T> least, std::type_identity_t<T> most,
+                   std::vector<T>& values) {
     auto take = [name, least, most, &values](std::string_view given) {
       values.clear();
       for (auto item : split(given)) values.push_back(parse(name, item, least, most));

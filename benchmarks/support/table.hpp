@@ -122,8 +122,7 @@ class table {
 
   static std::string member(column const& c) {
     auto name = c.unit.empty() ? c.name : c.name + "_" + c.unit;
-    std::replace_if(
-        name.begin(), name.end(), [](char x) { return x == ' ' || x == '/'; }, '_');
+    std::replace_if(name.begin(), name.end(), [](char x) { return x == ' ' || x == '/'; }, '_');
     std::erase(name, '%');
     return name;
   }

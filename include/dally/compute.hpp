@@ -71,7 +71,7 @@ inline void run_to_end(execution& job, any_scheduler const& chosen) {
 template <class... Args>
 scratch_list<node const*> nodes_in(Args const&... args) {
   scratch_list<node const*> nodes;
-  [[maybe_unused]] auto const visit = [&](auto const& x) { nodes.push_back(node_of(x)); };
+  [[maybe_unused]] auto const visit = [&](auto const& x) { nodes.push_back(detail::node_of(x)); };
   (each_lazy{visit}(args), ...);
   return nodes;
 }
@@ -125,7 +125,7 @@ auto compute_values(compute_options const& options, Args const&... args) {
 /// A lazy whose value is there: the i-th output's of a finished job.
 template <class T>
 lazy<T> keep_output(lazy<T> const& x, execution& job, std::size_t i) {
-  node const* const from = node_of(x);
+  node const* const from = detail::node_of(x);
   if (from->is_value()) return x;
   node_extras const named{.options = {.name = from->label()}};
   return make_lazy<T>(record_value<stored_t<T>>(

@@ -322,3 +322,10 @@ TEST_CASE("an argument whose copy throws in a run is that task's failure", "[arg
   REQUIRE(dally::last_failure().has_value());
   CHECK(dally::last_failure()->name == "copying");
 }
+
+TEST_CASE("a lazy that is moved into two arguments is refused, and nothing is lost", "[argument]") {
+  auto sum = [](int a, int b) { return a + b; };
+  lazy<int> x = delayed([](int v) { return v; })(20);
+  CHECK_THROWS_WITH(delayed(sum)(std::move(x), std::move(x)), dally::tests::contains("moved into two arguments"));
+  CHECK(delayed(sum)(x, std::move(x)).compute(dally::synchronous{}) == 40);
+}

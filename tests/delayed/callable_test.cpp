@@ -115,7 +115,8 @@ TEST_CASE("lambdas, generic, capturing and variadic", "[delayed]") {
   CHECK(value(sum()) == 0);
   CHECK(value(sum(1, lazy{2}, 3L)) == 6);
   static_assert(std::is_same_v<decltype(sum(1, lazy{2}, 3L)), lazy<long>>);
-  CHECK(value(delayed([](auto const& a, auto&& b) { return a.size() + b; })(std::string{"abc"}, lazy{2})) == 5);
+  CHECK(value(delayed([](auto const& a, auto&& b) { return static_cast<int>(a.size()) + b; })(std::string{"abc"},
+                                                                                              lazy{2})) == 5);
   // Where T const& does not compile, T&&.
   auto only_rvalue = delayed([]<typename T>(T&& x)
                                requires(!std::is_lvalue_reference_v<T>)

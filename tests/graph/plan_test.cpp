@@ -311,6 +311,31 @@ TEST_CASE("the order does not depend on which argument the running total is", "[
   CHECK(most <= 3);
 }
 
+TEST_CASE("of branches of one height the first argument's comes first, of others the highest", "[plan][order]") {
+  auto load = delayed([](int i) { return counted{i}; });
+  auto pass = delayed([](counted const& c) { return c; });
+  auto sum = delayed([](std::vector<counted> const& v) { return static_cast<int>(v.size()); });
+  std::vector<lazy<counted>> leaves;
+  for (int i = 0; i < 30; ++i) leaves.push_back(load(i));
+  for (std::size_t const width : {2U, 16U, 17U, 30U}) {
+    CAPTURE(width);
+    std::vector<lazy<counted>> const backwards(leaves.rend() - static_cast<std::ptrdiff_t>(width), leaves.rend());
+    auto expected = recorded_nodes(backwards);
+    auto total = sum(backwards);
+    expected.push_back(recorded_node(total));
+    CHECK(tasks_of(plan_of(total)) == expected);
+  }
+  auto high = pass(pass(leaves[2]));
+  auto middle = pass(leaves[1]);
+  auto both = delayed([](counted const&, counted const&, counted const&) { return 0; })(leaves[0], middle, high);
+  auto const tasks = tasks_of(plan_of(both));
+  REQUIRE(tasks.size() == 7);
+  CHECK(tasks[0] == recorded_node(leaves[2]));
+  CHECK(tasks[2] == recorded_node(high));
+  CHECK(tasks[3] == recorded_node(leaves[1]));
+  CHECK(tasks[5] == recorded_node(leaves[0]));
+}
+
 TEST_CASE("results of 32 MiB together are not small any more", "[plan]") {
   using block = std::array<char, 1 << 20>;
   auto const order_is_recorded = [](std::size_t loads) {

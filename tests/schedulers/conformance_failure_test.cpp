@@ -255,8 +255,7 @@ DALLY_TEST_ON_EVERY_SCHEDULER("a stop request cancels what has not started") {
 
 DALLY_TEST_ON_EVERY_SCHEDULER(
     "SIGINT cancels while a stop_on_interrupt lives, and does what it did before afterwards") {
-  struct sigaction before {
-  }, after{};
+  struct sigaction before{}, after{};
   sigaction(SIGINT, nullptr, &before);
   {
     dally::stop_on_interrupt guard;

@@ -52,7 +52,7 @@ struct gate {
 /// The same node as a lazy with a value, for a lazy<void> too.
 template <class T>
 lazy<stored_t<T>> with_value(lazy<T> const& x) {
-  node const* const n = node_of(x);
+  node const* const n = detail::node_of(x);
   n->retain();
   return make_lazy<stored_t<T>>(n);
 }

@@ -26,13 +26,13 @@ struct dependency_writer {
 
   template <class T>
   void share(lazy<T> const& x, bool by_value) noexcept {
-    node const* const from = node_of(x);
+    node const* const from = detail::node_of(x);
     from->retain();
     *next++ = {from, by_value};
   }
   template <class T>
   void move(lazy<T>& x, bool by_value) noexcept {
-    *next++ = {take_node(x), by_value};
+    *next++ = {detail::take_node(x), by_value};
   }
 };
 
@@ -98,7 +98,7 @@ struct argument<lazy<T>> {
   using passed = std::conditional_t<P == passing::own, T, T const&>;
 
   static std::size_t count(lazy<T> const& arg) {
-    static_cast<void>(node_of(arg));
+    static_cast<void>(detail::node_of(arg));
     return 1;
   }
   template <class Arg>
@@ -139,7 +139,7 @@ struct argument<A> {
   using passed = plain_t<A>;
 
   static std::size_t count(A const& arg) {
-    for (auto const& x : arg) static_cast<void>(node_of(x));
+    for (auto const& x : arg) static_cast<void>(detail::node_of(x));
     return arg.size();
   }
   template <class Arg>
@@ -178,7 +178,7 @@ struct argument<A> {
   static std::size_t count(A const& arg) {
     std::size_t lazies = 0;
     auto const visit = [&](auto const& x) {
-      static_cast<void>(node_of(x));
+      static_cast<void>(detail::node_of(x));
       ++lazies;
     };
     each_lazy{visit}(arg);

@@ -39,7 +39,7 @@ concept lazy_range = requires(Range& r) {
 /// Where a collection was made: the place of its first lazy, the caller's if there is none.
 template <class Handles>
 std::source_location place_of_first(Handles const& handles, std::source_location otherwise) {
-  return handles.empty() ? otherwise : node_of(handles.front())->place();
+  return handles.empty() ? otherwise : detail::node_of(handles.front())->place();
 }
 
 }  // namespace detail

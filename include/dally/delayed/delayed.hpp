@@ -270,11 +270,24 @@ inline constexpr node_type call_node{&value_type_of<stored_t<typename Call::resu
                                      std::is_empty_v<Call> ? 0 : sizeof(Call),
                                      arrange_for<stored_t<typename Call::result>>()};
 
+/// Refuses a handle that is moved into two arguments: the second would find it empty.
+template <class First, class... Rest>
+void refuse_moved_twice([[maybe_unused]] First& first, Rest&... rest) {
+  if constexpr (is_lazy<First> && (std::is_same_v<First, Rest> || ...)) {  // not const: moved
+    bool const twice =
+        ((static_cast<void const*>(&first) == static_cast<void const*>(&rest) && std::is_same_v<First, Rest>) || ...);
+    if (twice) refuse<graph_error>({"one lazy was moved into two arguments of a call: copy it instead"});
+  }
+  if constexpr (sizeof...(Rest) > 1) detail::refuse_moved_twice(rest...);
+}
+inline void refuse_moved_twice() {}
+
 template <class F, class... A, std::size_t... I, class... Args>
 node const* record_call(std::source_location place, node_extras const* extras, auto&& function,
                         std::index_sequence<I...>, Args&... args) {
   using call = recorded_call<F, A...>;
   std::size_t const count = (std::size_t{0} + ... + argument<A>::count(args));
+  detail::refuse_moved_twice(args...);
   call const* kept = nullptr;
   return node::record(
       call_node<call, F>, place, extras, count,

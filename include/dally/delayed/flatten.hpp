@@ -14,7 +14,7 @@ namespace detail {
 template <class T>
 struct flattened {
   static node const* invoke(node const&, inputs const& in, void*) {
-    node const* const inner = node_of(in.get<lazy<T>>(0));
+    node const* const inner = detail::node_of(in.get<lazy<T>>(0));
     inner->retain();
     return inner;  // its value becomes ours
   }

@@ -105,7 +105,8 @@ class [[nodiscard]] lazy {
   template <class U>
     requires(!detail::is_lazy<std::remove_cvref_t<U>> && !std::is_void_v<T> && std::convertible_to<U, T>)
   lazy(U&& value, std::source_location place = std::source_location::current())  // NOLINT: implicit, as `T x = 1`
-      : node_{detail::record_value<T>(place, nullptr, [&](void* at) { ::new (at) T(std::forward<U>(value)); })} {}
+      : node_{detail::record_value<T>(place, nullptr,
+                                      [&](void* at) { ::new (at) T(static_cast<T>(std::forward<U>(value))); })} {}
 
   /// Runs what this value needs and returns it. Every call runs anew, as in Dask.
   ///

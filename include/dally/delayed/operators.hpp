@@ -29,15 +29,15 @@ concept recordable_pair = (lazy_operand<A> || lazy_operand<B>) && !stream<A>;
 template <class A, class... Rest>
 std::source_location place_of(A const& a, Rest const&... rest) {
   if constexpr (is_lazy<A>) {
-    return node_of(a)->place();
+    return detail::node_of(a)->place();
   } else {
-    return place_of(rest...);
+    return detail::place_of(rest...);
   }
 }
 
 template <class Operation, class... Operands>
 auto record_operation(Operands&&... operands) {
-  std::source_location const place = place_of(operands...);
+  std::source_location const place = detail::place_of(operands...);
   return record<Operation>(place, nullptr, Operation{}, std::forward<Operands>(operands)...);
 }
 
@@ -143,7 +143,11 @@ struct subscript {
   static constexpr std::string_view task_label = "[]";
   template <class A, class I>
   auto operator()(A const& a, I const& i) const -> std::decay_t<decltype(a[i])> {
-    return a[i];
+    if constexpr (std::is_integral_v<I> && !requires { typename A::key_type; } && requires { typename A::size_type; }) {
+      return a[static_cast<typename A::size_type>(i)];  // as a literal index would be converted, without a warning
+    } else {
+      return a[i];
+    }
   }
   // std::map and its like have [] only for what may be changed: read with at().
   template <class A, class I>

@@ -97,7 +97,8 @@ class execution {
   [[nodiscard]] bool finished() const noexcept { return sinks_left_.load(std::memory_order_acquire) == 0; }
 
   /// Runs a ready node (unless stopped), ends the results that it was the last to take, and calls `on_ready(d)` for
-  /// each node that now waits for nothing, in the plan's order.
+  /// each node that now waits for nothing, against the plan's order: the last call names the one that deserves to run
+  /// next, so that a stack of ready nodes follows the plan.
   ///
   /// Threads  any, several at once; `worker` is told to observers
   template <class OnReady>
@@ -115,7 +116,7 @@ class execution {
       sinks_left_.fetch_sub(1, std::memory_order_acq_rel);
       return;
     }
-    for (std::uint32_t i = first; i < last; ++i) {
+    for (std::uint32_t i = last; i-- > first;) {
       node_id const dependent = links_->dependents[i];
       // Release our result to, and acquire the siblings' results for, whoever runs the dependent. The last to arrive
       // sees 1: all others have counted themselves off, so nobody else touches the counter any more.

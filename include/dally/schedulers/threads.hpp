@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <memory>
 #include <new>
+#include <utility>
 
 #include "dally/core/text.hpp"
 #include "dally/execution/scheduler.hpp"
@@ -19,8 +20,10 @@ namespace detail {
 
 /// One run on a pool: a deque for each worker, and the plan's first nodes for everybody.
 ///
-/// Each worker runs the first dependent that its step made ready itself, and pushes the others on its own deque, newest
-/// out first. Out of work, it takes the next of the plan's first nodes, then steals the oldest of somebody else's.
+/// Each worker runs the first of the dependents that its step made ready itself, and pushes the others on its own
+/// deque, newest out first. Out of work, it takes the next of the plan's first nodes, then steals the oldest of
+/// somebody else's. Where results own memory it steals first: what is ready elsewhere frees results, what nobody has
+/// begun makes more.
 class crew_run final : public shared_work {
  public:
   crew_run(execution& job, thread_pool& pool)
@@ -54,7 +57,7 @@ class crew_run final : public shared_work {
   void help(unsigned worker) noexcept override {
     node_id n = 0;
     searching_.fetch_add(1, std::memory_order_seq_cst);
-    bool found = take_root(n) || search_counted(worker, n);
+    bool found = search_counted(worker, n);
     found_or_gave_up(found);
     while (found) {
       work(worker, n);
@@ -82,16 +85,14 @@ class crew_run final : public shared_work {
       job_.step(
           n,
           [&](node_id ready) {
-            if (!kept) {
-              next = ready;
-              kept = true;
-              return;
-            }
+            // The one named last deserves to run first: keep it, and put its forerunner on the deque.
+            node_id const other = std::exchange(next, ready);
+            if (!std::exchange(kept, true)) return;
             try {
-              slots_[me].ready.push(ready);
+              slots_[me].ready.push(other);
               pushed = true;
             } catch (std::bad_alloc const&) {
-              work(me, ready);  // no room to offer it to others
+              work(me, other);  // no room to offer it to others
             }
           },
           me);
@@ -101,7 +102,7 @@ class crew_run final : public shared_work {
     }
   }
 
-  bool take_own(unsigned me, node_id& n) noexcept { return slots_[me].ready.pop(n) || take_root(n); }
+  bool take_own(unsigned me, node_id& n) noexcept { return slots_[me].ready.pop(n) || (!frugal_ && take_root(n)); }
 
   bool take_root(node_id& n) noexcept {
     if (next_root_.load(std::memory_order_relaxed) >= roots_.size()) return false;
@@ -142,11 +143,12 @@ class crew_run final : public shared_work {
   [[gnu::noinline]] bool search_counted(unsigned me, node_id& n) noexcept {
     unsigned const size = pool_.size();
     for (int round = 0; round < search_rounds; ++round) {
-      if (take_root(n)) return true;
+      if (!frugal_ && take_root(n)) return true;
       for (unsigned i = 1; i < size; ++i) {
         unsigned const victim = me + i < size ? me + i : me + i - size;
         if (slots_[victim].ready.steal(n) == steal_result::stolen) return true;
       }
+      if (frugal_ && take_root(n)) return true;
       if (job_.finished()) return false;
       for (int i = 0; i < 1 << (round / 8); ++i) spin_pause();
     }
@@ -172,6 +174,7 @@ class crew_run final : public shared_work {
   execution& job_;
   thread_pool& pool_;
   node_ids roots_;
+  bool const frugal_{job_.plan().uses() != nullptr};
   std::unique_ptr<slot[]> slots_;
   alignas(64) std::atomic<std::size_t> next_root_{0};
   alignas(64) std::atomic<unsigned> searching_{0};

@@ -294,7 +294,7 @@ inline constinit picture_renderer render_picture = nullptr;
 template <class... Args>
 plan plan_of(Args const&... args) {
   scratch_list<node const*> nodes;
-  [[maybe_unused]] auto const visit = [&](auto const& x) { nodes.push_back(node_of(x)); };
+  [[maybe_unused]] auto const visit = [&](auto const& x) { nodes.push_back(detail::node_of(x)); };
   (each_lazy{visit}(args), ...);
   return plan{nodes.data(), nodes.size()};
 }
@@ -342,11 +342,14 @@ void lazy<T>::visualize(std::string_view path, visualize_options const& options)
 
 }  // namespace dally
 
-/// A key prints as to_string gives it.
+/// A key prints as to_string gives it: `{}`, without a specification.
 template <>
-struct fmt::formatter<dally::key> : fmt::formatter<std::string_view> {
+struct fmt::formatter<dally::key> {
+  static constexpr auto parse(fmt::format_parse_context& context) { return context.begin(); }
   template <class Context>
-  auto format(dally::key const& k, Context& context) const {
-    return fmt::formatter<std::string_view>::format(to_string(k), context);
+  static auto format(dally::key const& k, Context& context) {
+    auto out = context.out();
+    for (char const c : to_string(k)) *out++ = c;
+    return out;
   }
 };
