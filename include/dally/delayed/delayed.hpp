@@ -292,8 +292,7 @@ node const* record_call(std::source_location place, node_extras const* extras, a
   return node::record(
       call_node<call, F>, place, extras, count,
       [&](void* at) {
-        kept = ::new (at) call{std::forward<decltype(function)>(function),
-                               {part<I, typename argument<A>::stored>{argument<A>::store(args)}...}};
+        kept = ::new (at) call{std::forward<decltype(function)>(function), {{argument<A>::store(args)}...}};
       },
       [&](dependency* row) {
         [[maybe_unused]] dependency_writer writer{row};
