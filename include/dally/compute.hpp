@@ -3,7 +3,9 @@
 #include <cstddef>
 #include <memory>
 #include <optional>
+#include <source_location>
 #include <stop_token>
+#include <string>
 #include <tuple>
 #include <type_traits>
 #include <utility>
@@ -12,6 +14,7 @@
 #include "dally/config.hpp"
 #include "dally/delayed/lazy.hpp"
 #include "dally/delayed/traversal.hpp"
+#include "dally/execution/continuation.hpp"
 #include "dally/execution/execution.hpp"
 #include "dally/execution/observer.hpp"
 #include "dally/execution/scheduler.hpp"
@@ -26,18 +29,40 @@ struct compute_options {
   std::stop_token stop{};              ///< a stop request cancels the run
 };
 
+/// The task whose exception ended a run.
+struct failed_task {
+  std::string name;
+  dally::key key;
+  std::source_location place;
+};
+
 namespace detail {
 
-inline std::optional<failed_task>& failure_of_this_thread() {
-  static thread_local std::optional<failed_task> last;
-  return last;
-}
+/// What last_failure() tells on this thread. On the heap: most programs never ask.
+struct noted_failure {
+  failed_task* last = nullptr;
+  ~noted_failure() { delete last; }
+
+  static noted_failure& mine() {
+    static thread_local noted_failure here;
+    return here;
+  }
+  /// Notes the task, or that it was none.
+  [[gnu::cold, gnu::noinline]] static void note(node const* task) {
+    failed_task*& last = mine().last;
+    delete std::exchange(last, nullptr);
+    if (task != nullptr) last = new failed_task{task->label(), task->key(), task->place()};
+  }
+};
 
 }  // namespace detail
 
 /// The task whose exception was the last to leave a `compute`, `persist` or prepared run on this thread; none if that
 /// was no task's. Of a failure in a nested run, the task of the outermost.
-inline std::optional<failed_task> last_failure() { return detail::failure_of_this_thread(); }
+inline std::optional<failed_task> last_failure() {
+  failed_task const* const last = detail::noted_failure::mine().last;
+  return last != nullptr ? std::optional{*last} : std::nullopt;
+}
 
 namespace detail {
 
@@ -55,14 +80,17 @@ concept values_first = sizeof...(A) == 0 || [] {
   }
 }();
 
-/// Runs one job to its end. Errors: see execution::finish; last_failure() is set.
-inline void run_to_end(execution& job, any_scheduler const& chosen) {
+/// Runs one job to its end, on the default scheduler if `chosen` is empty. Errors: see execution::finish;
+/// last_failure() is set.
+[[gnu::noinline]] inline void run_to_end(execution& job, any_scheduler const& chosen) {
   try {
-    any_scheduler scheduler = chosen ? chosen : default_scheduler();
-    scheduler.run(job);
+    any_scheduler const original = chosen ? chosen : default_scheduler();
+    any_scheduler running = original;  // run may change it
+    job.run_inner_on(&original);
+    running.run(job);
     job.finish();
   } catch (...) {
-    failure_of_this_thread() = job.failure();
+    noted_failure::note(job.failed());
     throw;
   }
 }
@@ -76,18 +104,6 @@ scratch_list<node const*> nodes_in(Args const&... args) {
   return nodes;
 }
 
-/// The plan of all lazies in some arguments. What is thrown here is no task's: last_failure() is none.
-template <class... Args>
-plan plan_for(Args const&... args) {
-  try {
-    scratch_list<node const*> const outputs = nodes_in(args...);
-    return plan{outputs.data(), outputs.size()};
-  } catch (...) {
-    failure_of_this_thread().reset();
-    throw;
-  }
-}
-
 /// Hands out the values of a finished job, in the order of its plan's outputs.
 struct output_values {
   execution& job;
@@ -98,28 +114,56 @@ struct output_values {
   }
 };
 
-/// Runs a plan made of these arguments and gives them back with values for lazies.
+/// Gives arguments back with the values of a finished job, whose plan was made of them, for lazies.
 template <class... Args>
-auto run_plan(plan const& of, compute_options const& options, Args const&... args) {
-  execution job{of, &options.observers, options.stop};
-  run_to_end(job, options.scheduler);
+auto values_of(execution& job, Args const&... args) {
   output_values values{job};
   plain_value const value{values};
-  if constexpr (sizeof...(Args) == 1) {
+  if constexpr (sizeof...(Args) == 1 && (std::is_same_v<Args, lazy<void>> && ...)) {
+    return;
+  } else if constexpr (sizeof...(Args) == 1) {
     return value(args...);
   } else {
     return std::tuple<plain_t<Args>...>{value(args)...};  // braces order the calls
   }
 }
 
+/// A run as `how` says: an any_scheduler, which may be empty, or compute_options.
+inline execution begin_run(plan const& of, any_scheduler const&) { return execution{of}; }
+inline execution begin_run(plan const& of, compute_options const& options) {
+  return execution{of, options.observers, options.stop};
+}
+inline any_scheduler const& scheduler_in(any_scheduler const& scheduler) { return scheduler; }
+inline any_scheduler const& scheduler_in(compute_options const& options) { return options.scheduler; }
+
+template <class How, class... Args>
+auto run_plan(plan const& of, How const& how, Args const&... args) {
+  execution job = detail::begin_run(of, how);
+  run_to_end(job, detail::scheduler_in(how));
+  return detail::values_of(job, args...);
+}
+
+/// The plan of all lazies in some arguments. What is thrown here is no task's: last_failure() is none.
 template <class... Args>
-auto compute_values(compute_options const& options, Args const&... args) {
-  plan const of = plan_for(args...);
-  if constexpr (sizeof...(Args) == 1 && (std::is_same_v<Args, lazy<void>> && ...)) {
-    static_cast<void>(run_plan(of, options, args...));
-  } else {
-    return run_plan(of, options, args...);
+plan plan_for(Args const&... args) {
+  try {
+    if constexpr ((is_lazy<Args> && ... && true)) {
+      node const* const outputs[] = {detail::node_of(args)..., nullptr};
+      return plan{outputs, sizeof...(Args)};
+    } else {
+      scratch_list<node const*> const outputs = detail::nodes_in(args...);
+      return plan{outputs.data(), outputs.size()};
+    }
+  } catch (...) {
+    noted_failure::note(nullptr);
+    throw;
   }
+}
+
+template <class How, class... Args>
+auto compute_values(How const& how, Args const&... args) {
+  plan const of = detail::plan_for(args...);
+  return detail::run_plan(of, how, args...);
 }
 
 /// A lazy whose value is there: the i-th output's of a finished job.
@@ -132,21 +176,14 @@ lazy<T> keep_output(lazy<T> const& x, execution& job, std::size_t i) {
       from->place(), &named, [&](void* at) { ::new (at) stored_t<T>(job.take_output<stored_t<T>>(i)); }));
 }
 
-template <class... T>
-auto persist_values(compute_options const& options, lazy<T> const&... lazies) {
-  plan const of = plan_for(lazies...);
-  execution job{of, &options.observers, options.stop};
-  run_to_end(job, options.scheduler);
+template <class How, class... T>
+auto persist_values(How const& how, lazy<T> const&... lazies) {
+  plan const of = detail::plan_for(lazies...);
+  execution job = detail::begin_run(of, how);
+  run_to_end(job, detail::scheduler_in(how));
   return [&]<std::size_t... I>(std::index_sequence<I...>) {
     return std::tuple<lazy<T>...>{keep_output(lazies, job, I)...};
   }(std::index_sequence_for<T...>{});
-}
-
-template <class S>
-compute_options with_scheduler(S const& scheduler) {
-  compute_options options;
-  options.scheduler = any_scheduler{scheduler};
-  return options;
 }
 
 }  // namespace detail
@@ -158,7 +195,7 @@ compute_options with_scheduler(S const& scheduler) {
 template <class... Args>
   requires detail::values_first<Args...>
 auto compute(Args const&... args) {
-  return detail::compute_values(compute_options{}, args...);
+  return detail::compute_values(any_scheduler{}, args...);
 }
 template <class... Args>
 auto compute(compute_options const& options, Args const&... args) {
@@ -166,13 +203,13 @@ auto compute(compute_options const& options, Args const&... args) {
 }
 template <scheduler S, class... Args>
 auto compute(S const& scheduler, Args const&... args) {
-  return detail::compute_values(detail::with_scheduler(scheduler), args...);
+  return detail::compute_values(any_scheduler{scheduler}, args...);
 }
 
 /// Runs now; a tuple of lazies whose values are already there and are not computed again.
 template <class... T>
 [[nodiscard]] auto persist(lazy<T> const&... lazies) {
-  return detail::persist_values(compute_options{}, lazies...);
+  return detail::persist_values(any_scheduler{}, lazies...);
 }
 template <class... T>
 [[nodiscard]] auto persist(compute_options const& options, lazy<T> const&... lazies) {
@@ -180,7 +217,7 @@ template <class... T>
 }
 template <scheduler S, class... T>
 [[nodiscard]] auto persist(S const& scheduler, lazy<T> const&... lazies) {
-  return detail::persist_values(detail::with_scheduler(scheduler), lazies...);
+  return detail::persist_values(any_scheduler{scheduler}, lazies...);
 }
 
 /// A graph planned once, to be run many times: `auto again = prepare(x, y); again(); again(threads{2});`
@@ -195,26 +232,21 @@ class prepared {
   }
 
   /// The values, as compute(args...) returns them.
-  auto operator()() const { return (*this)(compute_options{}); }
-  auto operator()(compute_options const& options) const {
-    return std::apply(
-        [&](Args const&... args) {
-          if constexpr (sizeof...(Args) == 1 && (std::is_same_v<Args, lazy<void>> && ...)) {
-            static_cast<void>(detail::run_plan(*plan_, options, args...));
-          } else {
-            return detail::run_plan(*plan_, options, args...);
-          }
-        },
-        arguments_);
-  }
+  auto operator()() const { return run(any_scheduler{}); }
+  auto operator()(compute_options const& options) const { return run(options); }
   template <scheduler S>
   auto operator()(S const& scheduler) const {
-    return (*this)(detail::with_scheduler(scheduler));
+    return run(any_scheduler{scheduler});
   }
 
   [[nodiscard]] plan const& planned() const noexcept { return *plan_; }
 
  private:
+  template <class How>
+  auto run(How const& how) const {
+    return std::apply([&](Args const&... args) { return detail::run_plan(*plan_, how, args...); }, arguments_);
+  }
+
   std::tuple<Args...> arguments_;
   std::shared_ptr<plan const> plan_;
 };
@@ -227,7 +259,7 @@ template <class... Args>
 
 template <class T>
 T lazy<T>::compute() const {
-  return detail::compute_values(compute_options{}, *this);
+  return detail::compute_values(any_scheduler{}, *this);
 }
 template <class T>
 T lazy<T>::compute(compute_options const& options) const {
@@ -237,11 +269,11 @@ template <class T>
 template <class Scheduler>
 T lazy<T>::compute(Scheduler const& chosen) const {
   static_assert(scheduler<Scheduler>, "dally: x.compute(s) takes a scheduler, such as threads{4}, or compute_options");
-  return detail::compute_values(detail::with_scheduler(chosen), *this);
+  return detail::compute_values(any_scheduler{chosen}, *this);
 }
 template <class T>
 lazy<T> lazy<T>::persist() const {
-  return std::get<0>(detail::persist_values(compute_options{}, *this));
+  return std::get<0>(detail::persist_values(any_scheduler{}, *this));
 }
 template <class T>
 lazy<T> lazy<T>::persist(compute_options const& options) const {
@@ -251,7 +283,7 @@ template <class T>
 template <class Scheduler>
 lazy<T> lazy<T>::persist(Scheduler const& chosen) const {
   static_assert(scheduler<Scheduler>, "dally: x.persist(s) takes a scheduler, such as threads{4}, or compute_options");
-  return std::get<0>(detail::persist_values(detail::with_scheduler(chosen), *this));
+  return std::get<0>(detail::persist_values(any_scheduler{chosen}, *this));
 }
 
 }  // namespace dally

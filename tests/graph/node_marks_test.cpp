@@ -57,7 +57,12 @@ std::vector<lazy<int>> random_graph(std::mt19937& random, std::size_t size) {
 
 std::vector<node const*> numbered(node_marks& marks) {
   std::vector<node const*> order;
-  marks.number_all([&](node const* n) { order.push_back(n); });
+  marks.each_downwards([&](node const* n) {
+    order.push_back(n);
+    return true;
+  });
+  std::reverse(order.begin(), order.end());
+  marks.rank_all();
   return order;
 }
 

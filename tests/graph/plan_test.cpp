@@ -93,8 +93,8 @@ std::string fault_of(plan const& p, std::vector<node const*> const& outputs) {
     sinks += dependents[n].empty() ? 1 : 0;
   }
   if (chain != p.is_chain()) return "is_chain";
-  auto const& planned_ready = p.linked().ready;
-  if (ready != std::vector<node_id>(planned_ready.begin(), planned_ready.end())) return "ready";
+  auto const& links = p.linked();
+  if (ready != std::vector<node_id>(links.ready, links.ready + links.ready_count)) return "ready";
   if (sinks != p.linked().sinks) return "sinks";
   std::sort(slots.begin(), slots.end());
   for (std::size_t i = 1; i < slots.size(); ++i) {

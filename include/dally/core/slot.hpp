@@ -15,6 +15,8 @@ namespace dally {
 struct value_type {
   std::uint32_t size;
   std::uint32_t alignment;
+  std::uint16_t slot_size;       // a multiple of slot_unit; of a boxed value its pointer's
+  std::uint16_t slot_alignment;  // at least slot_unit
   bool boxed;    // does not fit a slot: the slot holds a pointer to storage of its own, freed with the value
   bool tracked;  // destroyed at its last use; others may keep their slot until the run ends
   bool owning;   // has a destructor that does something
@@ -63,10 +65,13 @@ struct copies<T> : std::bool_constant<all_copyable<T>(std::make_index_sequence<s
 }  // namespace detail
 
 inline constexpr std::size_t largest_in_slot = 64;
-inline constexpr std::size_t slot_alignment = 16;
+inline constexpr std::size_t largest_slot_alignment = 16;
+
+/// Slots are counted in these. Units: bytes.
+inline constexpr std::size_t slot_unit = 4;
 
 template <class T>
-inline constexpr bool boxed_v = sizeof(T) > largest_in_slot || alignof(T) > slot_alignment;
+inline constexpr bool boxed_v = sizeof(T) > largest_in_slot || alignof(T) > largest_slot_alignment;
 
 /// Whether a result is destroyed as soon as its last consumer has finished: it owns something, or is large.
 template <class T>
@@ -111,14 +116,19 @@ constexpr auto mover() -> void (*)(void*, void*) {
 
 /// The table of `T`, the same in every translation unit.
 template <class T>
-inline constexpr value_type value_type_of{sizeof(T),
-                                          alignof(T),
-                                          boxed_v<T>,
-                                          tracked_v<T>,
-                                          !std::is_trivially_destructible_v<T>,
-                                          &detail::destroy_value<T>,
-                                          detail::mover<T>(),
-                                          detail::copier<T>()};
+inline constexpr value_type value_type_of{
+    sizeof(T),
+    alignof(T),
+    boxed_v<T> ? sizeof(void*) : (sizeof(T) + slot_unit - 1) / slot_unit* slot_unit,
+    boxed_v<T>               ? alignof(void*)
+    : alignof(T) < slot_unit ? slot_unit
+                             : alignof(T),
+    boxed_v<T>,
+    tracked_v<T>,
+    !std::is_trivially_destructible_v<T>,
+    &detail::destroy_value<T>,
+    detail::mover<T>(),
+    detail::copier<T>()};
 
 /// Storage for one boxed value. Errors: std::bad_alloc.
 inline void* allocate_box(value_type const& type) {

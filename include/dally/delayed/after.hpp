@@ -31,9 +31,14 @@ struct recorded_again {
 };
 
 template <class T>
-inline constexpr node_type again_node{&value_type_of<T>,      &recorded_again::invoke, &destroy_value<recorded_again>,
-                                      &recorded_again::label, alignof(recorded_again), sizeof(recorded_again),
-                                      arrange_for<T>()};
+inline constexpr node_type again_node{&value_type_of<T>,
+                                      &recorded_again::invoke,
+                                      &destroy_value<recorded_again>,
+                                      &recorded_again::label,
+                                      alignof(recorded_again),
+                                      sizeof(recorded_again),
+                                      rules_for<T>(),
+                                      &continue_run};
 
 /// Hands its first argument on.
 template <class T>

@@ -268,7 +268,7 @@ inline constexpr node_type call_node{&value_type_of<stored_t<typename Call::resu
                                      &callable_label<F>,
                                      alignof(Call),
                                      std::is_empty_v<Call> ? 0 : sizeof(Call),
-                                     arrange_for<stored_t<typename Call::result>>()};
+                                     rules_for<stored_t<typename Call::result>>()};
 
 /// Refuses a handle that is moved into two arguments: the second would find it empty.
 template <class First, class... Rest>
@@ -359,7 +359,7 @@ auto record(std::source_location place, Extras extras, Function&& function, Args
     [[maybe_unused]] node_extras pure;
     if constexpr (!std::is_null_pointer_v<Extras>) {  // calls without options do not pay for tokens
       if (extras->options.pure) {
-        pure = {extras->options, token_of_call<F, std::decay_t<Args>...>(function, args...)};
+        pure = {extras->options, token_of_call<F, std::decay_t<Args>...>(function, args...), &merge_pure_calls};
         extras = &pure;
       }
     }

@@ -24,7 +24,7 @@ struct flattened {
 template <class T>
 inline constexpr node_type flatten_node{
     &value_type_of<stored_t<T>>, &flattened<T>::invoke, nullptr, &flattened<T>::label, 1, 0,
-    arrange_for<stored_t<T>>()};
+    rules_for<stored_t<T>>(),    &continue_run};
 
 }  // namespace detail
 

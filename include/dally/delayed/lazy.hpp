@@ -14,7 +14,8 @@
 #include "dally/core/slot.hpp"
 #include "dally/core/symbol.hpp"
 #include "dally/graph/node.hpp"
-#include "dally/graph/takers.hpp"
+#include "dally/graph/order.hpp"
+#include "dally/graph/plan.hpp"
 
 namespace dally {
 
@@ -57,13 +58,16 @@ std::string literal_label(node const& self) {
   }
 }
 
-/// What graphs with results of type T must be arranged by.
 template <class T>
-constexpr auto arrange_for() -> arrangement (*)(planned_graph const&) {
-  if constexpr (std::is_copy_constructible_v<T>) {
-    return nullptr;
+inline constexpr result_rules rules_of{&depth_first_order, std::is_copy_constructible_v<T> ? nullptr : &arrange_takers};
+
+/// What plans with results of type T must know of them.
+template <class T>
+constexpr result_rules const* rules_for() {
+  if constexpr (tracked_v<T> || !std::is_copy_constructible_v<T>) {
+    return &rules_of<T>;
   } else {
-    return &takers_last;
+    return nullptr;
   }
 }
 
@@ -72,7 +76,7 @@ template <class T>
 inline constexpr node_type value_node{
     &value_type_of<T>, nullptr,    std::is_trivially_destructible_v<T> ? nullptr : &destroy_value<T>,
     &literal_label<T>, alignof(T), sizeof(T),
-    arrange_for<T>()};
+    rules_for<T>()};
 
 /// Records a value; `construct` makes it at the address it is given. The reference passes to the caller.
 template <class T, class Construct>

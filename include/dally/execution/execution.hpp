@@ -1,34 +1,22 @@
 #pragma once
 
 #include <atomic>
-#include <cassert>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <exception>
-#include <optional>
-#include <source_location>
 #include <stop_token>
-#include <string>
 #include <type_traits>
 #include <utility>
 #include <vector>
 
 #include "dally/core/error.hpp"
-#include "dally/core/key.hpp"
 #include "dally/core/text.hpp"
 #include "dally/execution/interrupt.hpp"
 #include "dally/execution/observer.hpp"
 #include "dally/graph/plan.hpp"
 
 namespace dally {
-
-/// The task whose exception ended a run.
-struct failed_task {
-  std::string name;
-  dally::key key;
-  std::source_location place;
-};
 
 /// One run of a plan: what is waited for, what was produced, what went wrong. Schedulers decide who steps what; all
 /// else is here.
@@ -42,20 +30,29 @@ struct failed_task {
 class execution {
  public:
   /// A run of `of`, which must outlive it.
-  [[gnu::noinline]] explicit execution(dally::plan const& of, std::vector<observer*> const* observers = nullptr,
-                                       std::stop_token const& stop = {})
+  [[gnu::noinline]] explicit execution(dally::plan const& of)
       : plan_{of},
-        observers_{observers != nullptr && !observers->empty() ? observers : nullptr},
         run_{of},
         values_{of.slot_bytes()},
-        stop_token_{stop},
-        stop_possible_{stop.stop_possible()},
         interrupts_{stop_on_interrupt::handled()},
         sinks_left_{of.size() == 0 ? 0U : 1U} {
     if (of.uses() != nullptr) track();
-    if (observers_ != nullptr) {
-      for (observer* const o : *observers_) o->run_started(run_);
+  }
+  /// The same, told to `observers` and cancelled by `stop`; both must outlive it.
+  execution(dally::plan const& of, std::vector<observer*> const& observers, std::stop_token const& stop)
+      : execution{of} {
+    if (stop.stop_possible()) {
+      stop_token_ = &stop;
+      asked_to_stop_ = [](execution const& job) noexcept { return job.stop_token_->stop_requested(); };
     }
+    if (!observers.empty()) watch(observers);
+  }
+  /// A run inside another, for a task that continued with a graph of its own: observed and stopped as `outer`.
+  execution(dally::plan const& of, execution const& outer) : execution{of} {
+    outer_ = &outer;
+    scheduler_ = outer.scheduler_;
+    asked_to_stop_ = [](execution const& job) noexcept { return job.outer_->stopped(); };
+    if (outer.watching_ != nullptr) watch(*outer.observers_);
   }
   execution(execution const&) = delete;
   execution& operator=(execution const&) = delete;
@@ -80,7 +77,7 @@ class execution {
       ::new (&waiting_[n]) std::atomic<std::uint32_t>{links_->waits_for[n]};
     }
     sinks_left_.store(links_->sinks, std::memory_order_relaxed);
-    return {links_->ready.data(), links_->ready.size()};
+    return {links_->ready, links_->ready_count};
   }
 
   /// The place of a node in the plan's order: of two ready nodes the one of lower rank deserves to run first.
@@ -90,7 +87,7 @@ class execution {
   [[nodiscard]] bool stopped() const noexcept {
     // Orders nothing: a task that still starts is as if it had started before the stop.
     return failed_.load(std::memory_order_relaxed) || stop_on_interrupt::received_so_far() != interrupts_ ||
-           (stop_possible_ && stop_token_.stop_requested()) || (outer_ != nullptr && outer_->stopped());
+           (asked_to_stop_ != nullptr && asked_to_stop_(*this));
   }
 
   /// Whether every node has been stepped. Acquires what all steps wrote.
@@ -103,12 +100,7 @@ class execution {
   /// Threads  any, several at once; `worker` is told to observers
   template <class OnReady>
   void step(node_id n, OnReady&& on_ready, unsigned worker = 0) {
-    if (observers_ == nullptr) [[likely]] {
-      perform<false>(n, worker);
-    } else {
-      perform<true>(n, worker);
-    }
-    if (uses_.data() != nullptr) end_inputs(n);
+    perform(n, worker);
     std::uint32_t const first = links_->first[n];
     std::uint32_t const last = links_->first[n + 1];
     if (first == last) {
@@ -128,20 +120,17 @@ class execution {
   }
 
   /// Runs the nodes first .. last - 1 in the plan's order on the calling thread. Instead of steps, not beside them.
-  void sweep(node_id first, node_id last, unsigned worker = 0) {
-    if (observers_ == nullptr) {
-      sweep_as<false>(first, last, worker);
+  [[gnu::noinline]] void sweep(node_id first, node_id last, unsigned worker = 0) {
+    if (watching_ == nullptr && uses_.data() == nullptr) {
+      sweep_plain(first, last);
     } else {
-      sweep_as<true>(first, last, worker);
+      for (node_id n = first; n < last; ++n) perform(n, worker);
     }
     if (last == plan_.size()) sinks_left_.store(0, std::memory_order_release);  // to finished()
   }
 
-  /// How to run the graphs that tasks continue with: `run_on(scheduler, inner)`. Without it they are swept.
-  void run_inner_with(void (*run_on)(void const* scheduler, execution& inner), void const* scheduler) noexcept {
-    run_on_ = run_on;
-    scheduler_ = scheduler;
-  }
+  /// Which any_scheduler runs, by copies, the graphs that tasks continue with; without one they are swept.
+  void run_inner_on(void const* scheduler) noexcept { scheduler_ = scheduler; }
 
   /// Ends the run. Errors: the exception of the first task that threw, its type unchanged; `cancelled`; `error` if the
   /// scheduler left nodes behind although nothing had stopped it.
@@ -150,17 +139,13 @@ class execution {
       end_observation(outcome::failed);
       std::rethrow_exception(error_);
     }
-    if (finished() && !skipped_.load(std::memory_order_relaxed)) {
-      end_observation(outcome::done);
-      return;
-    }
-    fail_unfinished();
+    if (!finished() || skipped_.load(std::memory_order_relaxed)) fail_unfinished();
+    end_observation(outcome::done);
   }
 
-  /// The task whose exception finish() threw; none after a success or a cancellation.
-  [[nodiscard, gnu::cold]] std::optional<failed_task> failure() const {
-    if (!failed_.load(std::memory_order_acquire)) return std::nullopt;
-    return failed_task{failed_task_->label(), failed_task_->key(), failed_task_->place()};
+  /// The task whose exception finish() threw; null after a success or a cancellation.
+  [[nodiscard]] node const* failed() const noexcept {
+    return failed_.load(std::memory_order_acquire) ? failed_task_.get() : nullptr;
   }
 
   /// After finish(), once for each i: the value of the plan's i-th output, moved out at its last mention among them.
@@ -177,6 +162,24 @@ class execution {
   }
 
  private:
+  friend bool continue_run(execution& job, node_id n, node const* next, void* result);
+
+  /// What watched runs do more: a run that nobody watches need not know it.
+  struct watching {
+    void (*perform)(execution& job, node_id n, unsigned worker) noexcept;
+    void (*end)(execution& job, outcome how) noexcept;
+  };
+
+  [[gnu::noinline]] void watch(std::vector<observer*> const& observers) {
+    static constexpr watching watched{[](execution& job, node_id n, unsigned w) noexcept { job.perform_watched(n, w); },
+                                      [](execution& job, outcome how) noexcept {
+                                        for (observer* const o : *job.observers_) o->run_finished(job.run_, how);
+                                      }};
+    observers_ = &observers;
+    watching_ = &watched;
+    for (observer* const o : observers) o->run_started(run_);
+  }
+
   template <class T>
   static T copy_of(T const& value) {
     if constexpr (copyable_v<T>) {
@@ -186,13 +189,13 @@ class execution {
     }
   }
 
-  [[gnu::cold]] void fail_unfinished() {
+  [[gnu::cold, gnu::noinline]] void fail_unfinished() {
     bool const stop_seen = stopped();
     end_observation(stop_seen ? outcome::skipped : outcome::failed);
     if (stop_on_interrupt::received_so_far() != interrupts_) stop_on_interrupt::handle();
-    if (stop_seen) throw cancelled{"the run was cancelled before all of its tasks had run: a stop was requested"};
-    throw error{joined({"the scheduler returned before all ", decimal(size()),
-                        " tasks had run: it must step every node that becomes ready"})};
+    if (stop_seen) refuse<cancelled>({"the run was cancelled before all of its tasks had run: a stop was requested"});
+    refuse<error>({"the scheduler returned before all ", decimal(size()),
+                   " tasks had run: it must step every node that becomes ready"});
   }
 
   // Keeps the first exception; called in a handler.
@@ -205,7 +208,7 @@ class execution {
     failed_.store(true, std::memory_order_release);
   }
 
-  [[gnu::noinline]] void track() {
+  [[gnu::cold, gnu::noinline]] void track() {
     uses_ = scratch_array<std::atomic<std::uint32_t>>{size()};
     alive_ = scratch_array<bool>{size()};
     for (node_id n = 0; n < size(); ++n) {
@@ -223,18 +226,19 @@ class execution {
     return plan_.task(n).type().result->boxed ? *reinterpret_cast<void**>(at) : at;
   }
 
-  template <bool Watched>
-  void perform(node_id n, unsigned worker) {
-    if constexpr (Watched) {
-      perform_watched(n, worker);
+  // Runs node n unless stopped, and counts it off its inputs.
+  [[gnu::noinline]] void perform(node_id n, unsigned worker) noexcept {
+    if (watching_ != nullptr) [[unlikely]] {
+      watching_->perform(*this, n, worker);
     } else if (stopped()) [[unlikely]] {
       skipped_.store(true, std::memory_order_relaxed);  // read after all steps, which their counters order
     } else {
       call(n);
     }
+    if (uses_.data() != nullptr) end_inputs(n);
   }
 
-  [[gnu::noinline]] void perform_watched(node_id n, unsigned worker) {
+  void perform_watched(node_id n, unsigned worker) noexcept {
     task_record record{};
     record.node = n;
     record.worker = worker;
@@ -255,84 +259,54 @@ class execution {
   }
 
   // Calls the function of node n; false if it threw.
-  [[gnu::noinline]] bool call(node_id n) {
+  [[gnu::noinline]] bool call(node_id n) noexcept {
     node const& task = plan_.task(n);
-    value_type const& result = *task.type().result;
+    node_type const& type = task.type();
     std::byte* const at = slot(n);
     void* to = at;
     try {
-      if (result.boxed) [[unlikely]]
-        to = allocate_box(result);
+      if (type.result->boxed) [[unlikely]]
+        to = allocate_box(*type.result);
       inputs const in{plan_.edges(n).begin(), plan_.slots(), values_.data(), plan_.constants(), uses_.data()};
-      node const* const next = task.type().invoke(task, in, to);
-      bool const there = next == nullptr || continue_with(n, node_ref{next}, to);
-      if (to != at) [[unlikely]]
-        keep_box(at, there ? to : nullptr, result, to);
-      if (result.tracked) alive_[n] = there;
+      node const* const next = type.invoke(task, in, to);
+      bool const there = next == nullptr || type.resume(*this, n, next, to);
+      if (type.result->tracked) [[unlikely]]
+        keep(n, to, there);
       return true;
     } catch (...) {
-      if (to != at) free_box(result, to);
+      if (to != at) free_box(*type.result, to);
       fail(task);
       return false;
     }
   }
 
-  static void keep_box(std::byte* at, void* box, value_type const& type, void* allocated) noexcept {
-    *reinterpret_cast<void**>(at) = box;
-    if (box == nullptr) free_box(type, allocated);
+  // Notes whether node n has a result, and where a boxed one lies.
+  [[gnu::noinline]] void keep(node_id n, void* to, bool there) noexcept {
+    alive_[n] = there;
+    if (to == slot(n)) return;
+    *reinterpret_cast<void**>(slot(n)) = to;
+    if (!there) free_box(*plan_.task(n).type().result, to);
   }
 
-  /// Makes the value of node n, at `to`, that of another graph, which it runs; false if there is none because the run
-  /// was stopped, or because the outer run goes on with that graph instead of this one.
-  [[gnu::noinline]] bool continue_with(node_id n, node_ref next, void* to) {
-    if (is_inner_ && plan_.outputs()[0] == n && plan_.size() == n + 1) {
-      // The last node of an inner run: the outer run takes over, so that a loop neither nests nor keeps what is done.
-      continuation_ = std::move(next);
-      return false;
-    }
-    value_type const& type = *plan_.task(n).type().result;
-    while (!next->is_value()) {
-      node const* const output = next.get();
-      dally::plan const inner_plan{&output, 1};
-      execution inner{inner_plan, observers_, stop_token_};
-      inner.is_inner_ = true;
-      inner.outer_ = this;
-      inner.run_on_ = run_on_;
-      inner.scheduler_ = scheduler_;
-      if (run_on_ != nullptr) {
-        run_on_(scheduler_, inner);
-      } else {
-        inner.sweep(0, inner.size());
+  // Where nobody watches and no result ends before the run does, all that is left of a step is the call.
+  [[gnu::noinline]] void sweep_plain(node_id first, node_id last) noexcept {
+    inputs in{plan_.edges(first).begin(), plan_.slots(), values_.data(), plan_.constants(), nullptr};
+    std::uint32_t const* const slots = plan_.slots();
+    std::byte* const values = values_.data();
+    node_id n = first;
+    try {
+      for (; n < last && !stopped(); ++n) {
+        node const& task = plan_.task(n);
+        void* const to = values + std::size_t{slots[n]} * slot_unit;
+        node const* const next = task.type().invoke(task, in, to);
+        if (next != nullptr) [[unlikely]]
+          task.type().resume(*this, n, next, to);
+        in.edges += task.dependencies().size();  // rows stand one behind the other
       }
-      try {
-        inner.finish();
-      } catch (cancelled const&) {
-        if (!stopped()) throw;
-        skipped_.store(true, std::memory_order_relaxed);
-        return false;
-      } catch (...) {
-        if (!inner.failed_task_) throw;
-        fail(*inner.failed_task_);
-        return false;
-      }
-      if (!inner.continuation_) {
-        type.move(inner.value(inner_plan.outputs()[0]), to);
-        return true;
-      }
-      next = std::move(inner.continuation_);
+    } catch (...) {
+      fail(plan_.task(n));
     }
-    if (type.copy == nullptr)
-      throw graph_error{"a flattened task returned a move-only literal: it belongs to the graph"};
-    type.copy(next->payload(), to);
-    return true;
-  }
-
-  template <bool Watched>
-  void sweep_as(node_id first, node_id last, unsigned worker) {
-    for (node_id n = first; n < last; ++n) {
-      perform<Watched>(n, worker);
-      if (uses_.data() != nullptr) end_inputs(n);
-    }
+    if (n < last) skipped_.store(true, std::memory_order_relaxed);
   }
 
   // Counts this node off its inputs; the last consumer of a result destroys it.
@@ -352,21 +326,21 @@ class execution {
     if (type.boxed) free_box(type, ended);
   }
 
-  [[gnu::noinline]] void end_observation(outcome how) noexcept {
-    if (observers_ == nullptr) return;
-    for (observer* const o : *std::exchange(observers_, nullptr)) o->run_finished(run_, how);
+  void end_observation(outcome how) noexcept {
+    if (watching_ != nullptr) std::exchange(watching_, nullptr)->end(*this, how);
   }
 
   dally::plan const& plan_;
-  std::vector<observer*> const* observers_;
   run run_;
   plan::links const* links_ = nullptr;
+  watching const* watching_ = nullptr;
+  std::vector<observer*> const* observers_ = nullptr;
   scratch_array<std::byte> values_;
   scratch_array<std::atomic<std::uint32_t>> waiting_;  // by node: results that it still waits for
   scratch_array<std::atomic<std::uint32_t>> uses_;     // by node: consumers that have not finished
   scratch_array<bool> alive_;                          // by node: a tracked result is in its slot
-  std::stop_token stop_token_;
-  bool stop_possible_;
+  bool (*asked_to_stop_)(execution const& job) noexcept = nullptr;
+  std::stop_token const* stop_token_ = nullptr;
   std::atomic<bool> failing_{false};
   std::atomic<bool> failed_{false};
   std::atomic<bool> skipped_{false};
@@ -374,12 +348,10 @@ class execution {
   std::atomic<std::uint32_t> sinks_left_;  // 1 until ready() counts them: what was never begun is not finished
   std::exception_ptr error_;
   node_ref failed_task_;
-  // Of a run inside another, for a task that continued with a graph of its own.
-  bool is_inner_ = false;
+  void const* scheduler_ = nullptr;
+  // Of a run inside another.
   execution const* outer_ = nullptr;
   node_ref continuation_;
-  void (*run_on_)(void const* scheduler, execution& inner) = nullptr;
-  void const* scheduler_ = nullptr;
 };
 
 }  // namespace dally

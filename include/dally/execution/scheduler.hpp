@@ -52,14 +52,8 @@ class any_scheduler {
 
   [[nodiscard]] explicit operator bool() const noexcept { return type_ != nullptr; }
 
-  /// Runs `job` on the scheduler, and on copies of it what its tasks continue with. Must not be empty.
-  void run(execution& job) {
-    any_scheduler const original{*this};
-    job.run_inner_with(
-        [](void const* of, execution& inner) { any_scheduler{*static_cast<any_scheduler const*>(of)}.run(inner); },
-        &original);
-    type_->run(storage_, job);
-  }
+  /// Runs `job` on the scheduler, which must not be empty.
+  void run(execution& job) { type_->run(storage_, job); }
 
  private:
   struct operations {

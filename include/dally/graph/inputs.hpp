@@ -15,9 +15,6 @@ using node_id = std::uint32_t;
 /// Marks an edge of a plan that comes from no task: the rest is an index into the plan's constants.
 inline constexpr std::uint32_t constant_edge = 0x8000'0000U;
 
-/// Slots are counted in these.
-inline constexpr std::size_t slot_unit = 4;
-
 /// The results that one node's function is called with, read straight from the run's slots.
 ///
 /// Shape   index k is that of the node's k-th dependency

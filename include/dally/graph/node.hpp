@@ -20,19 +20,9 @@
 namespace dally {
 
 class node;
-struct planned_graph;
-
-/// `before` must have finished when `after` begins, although it takes nothing from it.
-struct order_edge {
-  node_id before;
-  node_id after;
-};
-
-/// What move-only results ask of a plan: edges that only order, and an order of the ids if theirs does not do.
-struct arrangement {
-  scratch_list<order_edge> edges;
-  scratch_list<node_id> order;
-};
+class node_marks;
+class plan;
+class execution;
 
 /// What a wrapped function may be told about its tasks. An aggregate: name the fields.
 struct task_options {
@@ -44,6 +34,17 @@ struct task_options {
 struct node_extras {
   task_options options;
   token content{};
+  void (*merge)(plan& graph, node_marks& marks) = nullptr;  ///< merge_pure_calls, of pure calls
+};
+
+/// What a plan must know of results that end at their last use or cannot be copied. Reached through the types of such
+/// results, so that a program without them does not compile it.
+struct result_rules {
+  /// depth_first_order: finds the nodes in an order that keeps few results alive.
+  void (*order)(node const* const* outputs, std::size_t output_count, node_marks& marks,
+                scratch_list<node const*>& nodes);
+  /// arrange_takers, of results that cannot be copied, else null.
+  void (*arrange)(plan& graph, node const* const* outputs, node_marks& marks);
 };
 
 /// How the nodes of one kind behave: one constant table for each function type and list of argument types.
@@ -58,18 +59,25 @@ struct node_type {
   std::string (*label)(node const& self);
   std::uint32_t payload_alignment;
   std::uint32_t payload_size;
-  /// takers_last where the result cannot be copied, else null: graphs of copyable results need not know it.
-  arrangement (*arrange)(planned_graph const&);
+  result_rules const* rules;  ///< null for results that can be copied and keep their slot until the run ends
+  /// continue_run where `invoke` may return a node, else null: other programs need not know it.
+  bool (*resume)(execution& job, node_id n, node const* next, void* result) = nullptr;
 };
 
-/// One result that a node takes: whose, and whether the function takes it by value.
+/// Makes the value of node `n`, at `result`, that of `next`, a reference to which it takes over, by a run of its own.
+/// False if there is none: the run was stopped or failed, or goes on with that graph instead of this one.
+/// Declared here and defined above, in execution/continuation.hpp, for the sake of node_type's entry.
+bool continue_run(execution& job, node_id n, node const* next, void* result);
+
+/// One result that a node takes: whose, whether the function takes it by value, and whether it is there already.
 class dependency {
  public:
-  dependency(node const* from, bool by_value) noexcept
-      : bits_{reinterpret_cast<std::uintptr_t>(from) | static_cast<std::uintptr_t>(by_value)} {}
+  dependency(node const* from, bool by_value) noexcept;
 
-  [[nodiscard]] node const* from() const noexcept { return reinterpret_cast<node const*>(bits_ & ~std::uintptr_t{1}); }
+  [[nodiscard]] node const* from() const noexcept { return reinterpret_cast<node const*>(bits_ & ~std::uintptr_t{3}); }
   [[nodiscard]] bool by_value() const noexcept { return (bits_ & 1) != 0; }
+  /// from()->is_value(), known without reading the node.
+  [[nodiscard]] bool is_value() const noexcept { return (bits_ & 2) != 0; }
 
  private:
   std::uintptr_t bits_;
@@ -246,6 +254,10 @@ class node {
 
 static_assert(sizeof(node) == 32 && alignof(node) == 8);
 static_assert(sizeof(dependency) == 8);
+
+inline dependency::dependency(node const* from, bool by_value) noexcept
+    : bits_{reinterpret_cast<std::uintptr_t>(from) | static_cast<std::uintptr_t>(by_value) |
+            (static_cast<std::uintptr_t>(from->is_value()) << 1)} {}
 
 constexpr std::size_t node::payload_offset(node_type const& type, std::size_t dependency_count) noexcept {
   std::size_t const end = sizeof(node) + dependency_count * sizeof(dependency);

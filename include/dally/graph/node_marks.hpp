@@ -30,10 +30,7 @@ class node_marks {
 
   /// Marks a node; true if it was not marked before. Errors: std::bad_alloc.
   bool mark(node const* n) {
-    node_block const& block = node_block::of(n);
-    std::uint32_t const index = block.index();
-    bool const entered = index < by_index_.size() && by_index_[index] != nullptr && by_index_[index]->block == &block;
-    block_marks& marks = entered ? *by_index_[index] : enter(block);
+    block_marks& marks = of(n);
     std::size_t const bit = position(n);
     std::uint64_t& word = marks.words[bit / 64];
     std::uint64_t const mask = std::uint64_t{1} << (bit % 64);
@@ -43,9 +40,12 @@ class node_marks {
     return true;
   }
 
-  /// How many marked nodes stand before this marked one, by the last number_all().
-  [[nodiscard]] std::uint32_t rank(node const* n) const noexcept {
-    block_marks const& marks = *by_index_[node_block::of(n).index()];
+  /// Whether all marked nodes are of one arena.
+  [[nodiscard]] bool one_arena() const noexcept { return one_arena_; }
+
+  /// How many marked nodes stand before this marked one, by the last rank_all().
+  [[nodiscard]] std::uint32_t rank(node const* n) {
+    block_marks const& marks = of(n);
     std::size_t const bit = position(n);
     std::uint64_t const before = marks.words[bit / 64] & ((std::uint64_t{1} << (bit % 64)) - 1);
     return marks.ranks[bit / 64] + static_cast<std::uint32_t>(std::popcount(before));
@@ -74,20 +74,15 @@ class node_marks {
     return true;
   }
 
-  /// Gives every marked node its rank and visits them in that order: ascending positions, older blocks first.
-  template <class Visit>
-  void number_all(Visit&& visit) {
+  /// Gives every marked node its rank: ascending positions, older blocks first.
+  [[gnu::noinline]] void rank_all() noexcept {
     std::uint32_t count = 0;
     for (block_marks* marks = oldest_; marks != nullptr; marks = marks->newer) {
       for (std::size_t s = 0; s < word_count / 64; ++s) {
         for (std::uint64_t summary = marks->summary[s]; summary != 0; summary &= summary - 1) {
           std::size_t const w = s * 64 + static_cast<unsigned>(std::countr_zero(summary));
-          std::uint64_t word = marks->words[w];
           marks->ranks[w] = count;
-          count += static_cast<std::uint32_t>(std::popcount(word));
-          for (; word != 0; word &= word - 1) {
-            visit(node_at(*marks, w * 64 + static_cast<unsigned>(std::countr_zero(word))));
-          }
+          count += static_cast<std::uint32_t>(std::popcount(marks->words[w]));
         }
       }
     }
@@ -104,7 +99,9 @@ class node_marks {
       }
       marks->block = nullptr;
     }
-    newest_ = oldest_ = nullptr;
+    newest_ = oldest_ = last_ = nullptr;
+    last_block_ = nullptr;
+    one_arena_ = true;
     if (by_index_.size() > most_kept) keep(most_kept);
   }
 
@@ -130,26 +127,43 @@ class node_marks {
     return reinterpret_cast<node const*>(reinterpret_cast<std::byte const*>(marks.block) + bit * 8);
   }
 
-  [[gnu::noinline]] block_marks& enter(node_block const& block) {
+  // The marks of a node's block. Most neighbours in a graph are neighbours in memory: the last block is kept at hand.
+  block_marks& of(node const* n) {
+    node_block const* const block = &node_block::of(n);
+    if (block != last_block_) [[unlikely]]
+      find(block);
+    return *last_;
+  }
+
+  [[gnu::noinline]] void find(node_block const* block) {
+    std::uint32_t const index = block->index();
+    block_marks* marks = index < by_index_.size() ? by_index_[index] : nullptr;
+    if (marks == nullptr || marks->block != block) marks = &enter(*block);
+    last_ = marks;
+    last_block_ = block;
+  }
+
+  [[gnu::cold, gnu::noinline]] block_marks& enter(node_block const& block) {
     if (block.index() >= by_index_.size()) by_index_.resize(block.index() + std::size_t{1});
     block_marks*& marks = by_index_[block.index()];
     if (marks == nullptr) marks = new block_marks{};
     marks->block = &block;
+    one_arena_ &= newest_ == nullptr || newest_->block->arena() == block.arena();
     // What is entered is older than what was, but for graphs of several arenas: there the order does not matter.
+    block_marks** to_newer = &newest_;  // the link to the first that is older
     block_marks* newer = nullptr;
-    block_marks* older = newest_;
     if (oldest_ != nullptr && oldest_->block->serial() > block.serial()) {
       newer = oldest_;
-      older = nullptr;
+      to_newer = &oldest_->older;
     }
-    while (older != nullptr && older->block->serial() > block.serial()) {
-      newer = older;
-      older = older->older;
+    while (*to_newer != nullptr && (*to_newer)->block->serial() > block.serial()) {
+      newer = *to_newer;
+      to_newer = &newer->older;
     }
     marks->newer = newer;
-    marks->older = older;
-    (newer != nullptr ? newer->older : newest_) = marks;
-    (older != nullptr ? older->newer : oldest_) = marks;
+    marks->older = *to_newer;
+    (marks->older != nullptr ? marks->older->newer : oldest_) = marks;
+    *to_newer = marks;
     return *marks;
   }
 
@@ -161,6 +175,9 @@ class node_marks {
   scratch_list<block_marks*> by_index_;  // of the node_block
   block_marks* newest_ = nullptr;
   block_marks* oldest_ = nullptr;
+  block_marks* last_ = nullptr;
+  node_block const* last_block_ = nullptr;
+  bool one_arena_ = true;
 };
 
 }  // namespace dally

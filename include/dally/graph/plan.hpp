@@ -32,6 +32,10 @@ class node_ids {
   std::size_t size_;
 };
 
+class plan;
+void merge_pure_calls(plan& graph, node_marks& marks);
+void arrange_takers(plan& graph, node const* const* outputs, node_marks& marks);
+
 /// A graph frozen for running: the tasks that some outputs need, numbered so that each stands after its
 /// dependencies, with edges and places of results as flat arrays. Immutable, so any number of runs share it.
 ///
@@ -63,7 +67,7 @@ class plan {
   /// The nodes that take its result, ascending, one entry an edge. Built at the first call, by whichever thread.
   [[nodiscard]] node_ids dependents(node_id n) const {
     links const& all = linked();
-    return {all.dependents.data() + all.first[n], all.first[n + 1] - all.first[n]};
+    return {all.dependents + all.first[n], all.first[n + 1] - all.first[n]};
   }
   /// What the outputs are: ids of nodes, or constant_edge | index.
   [[nodiscard]] node_ids outputs() const noexcept { return {output_edges_, output_count_}; }
@@ -79,11 +83,14 @@ class plan {
 
   /// The edges seen from their other end.
   struct links {
-    scratch_array<std::uint32_t> first;       ///< size() + 1
-    scratch_array<std::uint32_t> dependents;  ///< by node; also those that must only wait for it
-    scratch_array<std::uint32_t> waits_for;   ///< by node: how many results of tasks it takes
-    scratch_list<node_id> ready;              ///< nodes that wait for nothing, in order
-    std::uint32_t sinks = 0;                  ///< nodes that nobody takes from: when all are done, everything is
+    std::uint32_t* first = nullptr;       ///< size() + 1: where the row of a node begins
+    std::uint32_t* waits_for = nullptr;   ///< by node: how many results of tasks it takes
+    std::uint32_t* dependents = nullptr;  ///< rows by node; also those that must only wait for it
+    node_id* ready = nullptr;             ///< nodes that wait for nothing, in order
+    std::uint32_t ready_count = 0;
+    std::uint32_t sinks = 0;  ///< nodes that nobody takes from: when all are done, everything is
+    scratch_array<std::uint32_t> by_node{};
+    scratch_array<std::uint32_t> rows{};
   };
 
   /// Built at the first call, by whichever thread; a run in the plan's order does not need it.
@@ -95,126 +102,54 @@ class plan {
  private:
   static constexpr std::size_t small_results = std::size_t{32} << 20;
 
-  struct extent {
-    std::size_t nodes = 0;
+  /// What is known of the graph before its arrays are made.
+  struct survey {
     std::size_t edges = 0;
     std::size_t constants = 0;
-    std::size_t slot_bytes = 0;     // at most
     std::size_t tracked_bytes = 0;  // of results that end at their last use: the others keep their slot in any order
     bool owning = false;
-    bool pure = false;
-    arrangement (*arrange)(planned_graph const&) = nullptr;
+    result_rules const* rules = nullptr;  // of results that end at their last use
+    void (*arrange)(plan&, node const* const*, node_marks&) = nullptr;
+    void (*merge)(plan&, node_marks&) = nullptr;
 
-    void add(node const& n) noexcept {
-      ++nodes;
+    [[gnu::noinline]] void add(node const& n) noexcept {
       dependency_list const dependencies = n.dependencies();
       edges += dependencies.size();
       for (dependency const d : dependencies) {
-        if (d.from()->is_value()) add_constant(*d.from());
+        if (d.is_value()) add_constant(*d.from());
       }
-      value_type const& result = *n.type().result;
-      slot_bytes += result.boxed ? slot_alignment : result.size + slot_alignment;
-      if (result.tracked) tracked_bytes += result.size;
-      owning |= result.owning;
-      pure |= n.is_pure();
-      if (n.type().arrange != nullptr) arrange = n.type().arrange;
+      if (n.type().rules != nullptr) add_rules(n.type());
+      if (n.is_pure()) merge = n.extras()->merge;
     }
     void add_constant(node const& value) noexcept {
       ++constants;
-      if (value.type().arrange != nullptr) arrange = value.type().arrange;
+      if (value.type().rules != nullptr && value.type().rules->arrange != nullptr)
+        arrange = value.type().rules->arrange;
+    }
+
+   private:
+    [[gnu::noinline]] void add_rules(node_type const& type) noexcept {
+      if (type.result->tracked) {
+        tracked_bytes += type.result->size;
+        rules = type.rules;
+      }
+      owning |= type.result->owning;
+      if (type.rules->arrange != nullptr) arrange = type.rules->arrange;
     }
   };
 
-  [[gnu::noinline]] void allocate(extent const& total) {
-    std::size_t const pointers = total.nodes + total.constants * 2;
-    std::size_t const numbers = 2 * total.nodes + 1 + total.edges + total.constants;
-    memory_ = scratch_array<std::byte>{pointers * sizeof(void*) + numbers * sizeof(std::uint32_t)};
-    std::byte* at = memory_.data();
-    auto const take = [&]<class T>(T*& array, std::size_t count) {
-      array = reinterpret_cast<T*>(at);
-      at += count * sizeof(T);
-    };
-    take(tasks_, total.nodes);
-    take(kept_, total.constants);
-    take(constants_, total.constants);
-    take(first_edge_, total.nodes + 1);
-    take(slots_, total.nodes);
-    take(edges_, total.edges);
-    take(output_edges_, total.constants);
-  }
-  /// The ids of marked nodes: their ranks, or where an order, or a node of equal key, puts these.
-  struct numbering {
-    node_marks& marks;
-    scratch_array<std::uint32_t> by_rank{};
-    [[nodiscard]] node_id id_of(node const* n) const noexcept {
-      std::uint32_t const rank = marks.rank(n);
-      return by_rank.data() == nullptr ? rank : by_rank[rank];
-    }
-  };
-  /// Pure calls by content: open addressing, one entry in two at most.
-  struct pure_calls {
-    scratch_array<std::uint32_t> ids;  // + 1; 0 is free
-    [[gnu::cold]] explicit pure_calls(std::size_t nodes) : ids{std::bit_ceil(nodes * 2 + 1)} {
-      for (std::size_t i = 0; i < ids.size(); ++i) ids[i] = 0;
-    }
-    /// The entry of the equal call, or the free one where it belongs.
-    [[gnu::cold]] std::uint32_t& entry(plan const& in, token const& content) const {
-      for (std::size_t i = content.low & (ids.size() - 1);; i = (i + 1) & (ids.size() - 1)) {
-        if (ids[i] == 0 || in.tasks_[ids[i] - 1]->content() == content) return ids[i];
-      }
-    }
-  };
-  void fill(scratch_list<node const*> const& order, numbering& ids, bool merge, node const* const* outputs);
-  [[gnu::cold]] void arrange(arrangement (*rule)(planned_graph const&), numbering& ids, node const* const* outputs);
-  [[gnu::noinline]] void append(node const* n, numbering const& ids) {
-    node_id const id = size_++;
-    tasks_[id] = n;
-    first_edge_[id] = edge_count_;
-    bool follows = id == 0;
-    for (dependency const d : n->dependencies()) {
-      if (d.from()->is_value()) {
-        constants_[constant_count_] = d.from()->payload();
-        edges_[edge_count_++] = constant_edge | constant_count_++;
-      } else {
-        node_id const from = ids.id_of(d.from());
-        follows |= from + 1 == id;
-        edges_[edge_count_++] = from;
-      }
-    }
-    is_chain_ &= follows;
-    value_type const& result = *n->type().result;
-    std::size_t const alignment =
-        result.boxed ? alignof(void*) : (result.alignment < slot_unit ? slot_unit : result.alignment);
-    std::size_t const at = (slot_bytes_ + alignment - 1) & ~(alignment - 1);
-    slots_[id] = static_cast<std::uint32_t>(at / slot_unit);
-    std::size_t const end = at + (result.boxed ? sizeof(void*) : result.size);
-    slot_bytes_ = (end + slot_unit - 1) & ~(slot_unit - 1);
-  }
-  [[gnu::noinline]] void count_uses() {
-    uses_ = scratch_array<std::uint32_t>{size_};
-    for (node_id n = 0; n < size_; ++n) uses_[n] = 0;
-    for (std::uint32_t e = 0; e < edge_count_; ++e) {
-      if ((edges_[e] & constant_edge) == 0) ++uses_[edges_[e]];
-    }
-    for (std::size_t i = 0; i < output_count_; ++i) {
-      if ((output_edges_[i] & constant_edge) == 0) ++uses_[output_edges_[i]];
-    }
-  }
-  [[gnu::noinline]] void write_outputs(numbering const& ids, node const* const* outputs) {
-    first_edge_[size_] = edge_count_;
-    for (std::size_t i = 0; i < output_count_; ++i) {
-      if (outputs[i]->is_value()) {
-        constants_[constant_count_] = outputs[i]->payload();
-        output_edges_[i] = constant_edge | constant_count_++;
-      } else {
-        output_edges_[i] = ids.id_of(outputs[i]);
-      }
-    }
-  }
+  bool find(node const* const* outputs, node_marks& marks, survey& all);
+  void allocate(survey const& all);
+  void write(node const* const* outputs, node_marks& marks);
+  friend void merge_pure_calls(plan& graph, node_marks& marks);
+  friend void arrange_takers(plan& graph, node const* const* outputs, node_marks& marks);
+  void count_uses();
   links const& link() const;
+  [[noreturn]] void refuse_size(std::size_t edges) const;
 
+  scratch_list<node const*> tasks_;
+  scratch_array<node_id> by_rank_;  // while it is made, where the ids are not the ranks
   scratch_array<std::byte> memory_;
-  node const** tasks_ = nullptr;
   node const** kept_ = nullptr;
   void const** constants_ = nullptr;
   std::uint32_t* first_edge_ = nullptr;
@@ -223,9 +158,7 @@ class plan {
   std::uint32_t* output_edges_ = nullptr;
   std::uint32_t size_ = 0;
   bool is_chain_ = true;
-  std::uint32_t edge_count_ = 0;
-  std::uint32_t constant_count_ = 0;
-  std::size_t output_count_ = 0;
+  std::size_t output_count_;
   std::size_t slot_bytes_ = 0;
   scratch_array<std::uint32_t> uses_;
   scratch_list<order_edge> order_edges_;
@@ -234,160 +167,216 @@ class plan {
   mutable links link_storage_;
 };
 
-inline plan::plan(node const* const* outputs, std::size_t output_count) {
+[[gnu::noinline]] inline plan::plan(node const* const* outputs, std::size_t output_count)
+    : output_count_{output_count} {
   node_marks& marks = node_marks::mine();
   struct cleared {
     node_marks& marks;
     ~cleared() { marks.clear(); }
   } const cleared_at_exit{marks};
 
-  extent total;
-  bool one_arena = true;
-  std::uint32_t arena = 0;
-  bool first = true;
-  for (std::size_t i = 0; i < output_count; ++i) {
-    if (outputs[i]->is_value()) continue;
-    std::uint32_t const its = node_block::of(outputs[i]).arena();
-    one_arena &= first || its == arena;
-    arena = its;
-    first = false;
-    marks.mark(outputs[i]);
+  survey all;
+  bool const ids_are_ranks = find(outputs, marks, all);
+  for (std::size_t i = 0; i < output_count; ++i) all.add_constant(*outputs[i]);  // as many at most
+  size_ = static_cast<std::uint32_t>(tasks_.size());
+  if (tasks_.size() >= constant_edge || all.edges >= constant_edge) refuse_size(all.edges);
+  if (!ids_are_ranks || all.merge != nullptr) {
+    by_rank_ = scratch_array<node_id>{size_};
+    for (node_id n = 0; n < size_; ++n) by_rank_[marks.rank(tasks_[n])] = n;
+    if (all.merge != nullptr) all.merge(*this, marks);
   }
-  // Inputs exist before their consumers: one pass downwards finds everything, without a stack.
-  one_arena = one_arena && marks.each_downwards([&](node const* n) {
-    total.add(*n);
-    for (dependency const d : n->dependencies()) {
-      if (d.from()->is_value()) continue;
-      if (node_block::of(d.from()).arena() != arena) return false;
-      marks.mark(d.from());
-    }
-    return true;
-  });
-
-  scratch_list<node const*> order;
-  if (!one_arena || total.owning || total.tracked_bytes > small_results) {
-    marks.clear();
-    order = std::move(depth_first_order{outputs, output_count, marks}.nodes);
-    total = extent{};
-    for (node const* const n : order) total.add(*n);
-    if (!total.owning && total.tracked_bytes <= small_results) sort_as_recorded(order);
-  }
-  total.constants += output_count;
-  for (std::size_t i = 0; i < output_count; ++i) {
-    if (outputs[i]->type().arrange != nullptr) total.arrange = outputs[i]->type().arrange;
-  }
-  if (total.nodes >= constant_edge || total.edges >= constant_edge ||
-      total.slot_bytes / slot_unit >= ~std::uint32_t{0}) {
-    refuse<graph_error>({"a graph of ", decimal(total.nodes), " tasks and ", decimal(total.edges),
-                         " edges is too large for one run: at most 2,147,483,647 of each, and 16 GiB of results "
-                         "of 64 bytes or less"});
-  }
-  allocate(total);
-  output_count_ = output_count;
-  numbering ids{marks};
-  if (!order.empty() || total.pure) ids.by_rank = scratch_array<std::uint32_t>{total.nodes};
-  fill(order, ids, total.pure, outputs);
-  if (total.arrange != nullptr) arrange(total.arrange, ids, outputs);
-  if (total.owning || total.tracked_bytes != 0) count_uses();
+  allocate(all);
+  write(outputs, marks);
+  if (all.arrange != nullptr) all.arrange(*this, outputs, marks);
+  by_rank_ = {};
+  if (all.rules != nullptr) count_uses();
   for (std::size_t i = 0; i < output_count; ++i) {
     outputs[i]->retain();
     kept_[i] = outputs[i];
   }
 }
 
-// Numbers the tasks in this order, or as they stand in memory, and writes everything down.
-inline void plan::fill(scratch_list<node const*> const& order, numbering& ids, bool merge, node const* const* outputs) {
-  pure_calls const pure{merge ? ids.by_rank.size() : 0};
-  auto const visit = [&](node const* n) {
-    if (ids.by_rank.data() != nullptr) {
-      node_id& id = ids.by_rank[ids.marks.rank(n)];
-      id = size_;
-      if (merge && n->is_pure()) {
-        std::uint32_t& equal = pure.entry(*this, n->content());
-        if (equal != 0) {
-          id = equal - 1;
-          return;
-        }
-        equal = size_ + 1;
-      }
-    }
-    append(n, ids);
-  };
-  ids.marks.number_all([&](node const* n) {
-    if (order.empty()) visit(n);
-  });
-  for (node const* const n : order) visit(n);
-  write_outputs(ids, outputs);
-}
-
-// Puts the tasks that take move-only results behind the others that read them.
-inline void plan::arrange(arrangement (*rule)(planned_graph const&), numbering& ids, node const* const* outputs) {
-  arrangement wanted = rule({tasks_, size_, first_edge_, edges_, outputs, output_edges_, output_count_});
-  if (!wanted.order.empty()) {
-    scratch_array<node const*> const order{size_};
-    scratch_array<node_id> const place{size_};
-    for (node_id n = 0; n < size_; ++n) {
-      order[n] = tasks_[wanted.order[n]];
-      place[wanted.order[n]] = n;
-    }
-    std::size_t ranks = ids.by_rank.size();
-    if (ranks == 0) {
-      ranks = size_;
-      ids.by_rank = scratch_array<std::uint32_t>{ranks};
-      for (std::uint32_t r = 0; r < ranks; ++r) ids.by_rank[r] = r;
-    }
-    for (std::size_t r = 0; r < ranks; ++r) ids.by_rank[r] = place[ids.by_rank[r]];
-    for (order_edge& e : wanted.edges) e = {place[e.before], place[e.after]};
-    size_ = edge_count_ = constant_count_ = 0;
-    slot_bytes_ = 0;
-    is_chain_ = true;
-    for (std::size_t n = 0; n < order.size(); ++n) append(order[n], ids);
-    write_outputs(ids, outputs);
+// Fills tasks_ in the plan's order, and ranks the marks. True if the ids are the ranks.
+[[gnu::noinline]] inline bool plan::find(node const* const* outputs, node_marks& marks, survey& all) {
+  for (std::size_t i = 0; i < output_count_; ++i) {
+    if (!outputs[i]->is_value()) marks.mark(outputs[i]);
   }
-  order_edges_ = std::move(wanted.edges);
+  // Inputs exist before their consumers: one pass downwards finds everything, without a stack.
+  bool one_arena = marks.each_downwards([&](node const* n) {
+    tasks_.push_back(n);
+    all.add(*n);
+    for (dependency const d : n->dependencies()) {
+      if (!d.is_value()) marks.mark(d.from());
+    }
+    return marks.one_arena();
+  });
+  one_arena = one_arena && marks.one_arena();
+  if (!one_arena) {
+    marks.clear();
+    recorded_order(outputs, output_count_, marks, tasks_);
+    all = survey{};
+    for (node const* const n : tasks_) all.add(*n);
+  }
+  if (all.owning || all.tracked_bytes > small_results) {
+    marks.clear();
+    all.rules->order(outputs, output_count_, marks, tasks_);
+    return false;
+  }
+  if (!one_arena) return false;
+  for (std::size_t i = 0, k = tasks_.size(); i + 1 < k; ++i) std::swap(tasks_[i], tasks_[--k]);
+  marks.rank_all();
+  return true;
 }
 
-inline plan::links const& plan::link() const {
+[[gnu::noinline]] inline void plan::allocate(survey const& all) {
+  std::size_t const pointers = all.constants + output_count_;
+  std::size_t const numbers = 2 * std::size_t{size_} + 1 + all.edges + output_count_;
+  memory_ = scratch_array<std::byte>{pointers * sizeof(void*) + numbers * sizeof(std::uint32_t)};
+  kept_ = reinterpret_cast<node const**>(memory_.data());
+  constants_ = reinterpret_cast<void const**>(kept_ + output_count_);
+  first_edge_ = reinterpret_cast<std::uint32_t*>(constants_ + all.constants);
+  slots_ = first_edge_ + size_ + 1;
+  output_edges_ = slots_ + size_;
+  edges_ = output_edges_ + output_count_;
+}
+
+// Writes down edges, slots and outputs of tasks_.
+[[gnu::noinline]] inline void plan::write(node const* const* outputs, node_marks& marks) {
+  node_id const* const by_rank = by_rank_.data();
+  std::uint32_t edge_count = 0;
+  std::uint32_t constant_count = 0;
+  std::size_t bytes = 0;
+  bool chain = true;
+  auto const edge_to = [&](node const* from, bool is_value) {
+    if (is_value) [[unlikely]] {
+      constants_[constant_count] = from->payload();
+      return constant_edge | constant_count++;
+    }
+    std::uint32_t const rank = marks.rank(from);
+    return by_rank == nullptr ? rank : by_rank[rank];
+  };
+  for (node_id n = 0; n < size_; ++n) {
+    node const& task = *tasks_[n];
+    first_edge_[n] = edge_count;
+    bool follows = n == 0;
+    for (dependency const d : task.dependencies()) {
+      std::uint32_t const edge = edge_to(d.from(), d.is_value());
+      follows |= edge + 1 == n;
+      edges_[edge_count++] = edge;
+    }
+    chain &= follows;
+    value_type const& result = *task.type().result;
+    bytes = (bytes + result.slot_alignment - 1) & ~(std::size_t{result.slot_alignment} - 1);
+    slots_[n] = static_cast<std::uint32_t>(bytes / slot_unit);
+    bytes += result.slot_size;
+  }
+  first_edge_[size_] = edge_count;
+  for (std::size_t i = 0; i < output_count_; ++i) output_edges_[i] = edge_to(outputs[i], outputs[i]->is_value());
+  if (bytes / slot_unit >= ~std::uint32_t{0}) refuse_size(edge_count);
+  is_chain_ = chain;
+  slot_bytes_ = bytes;
+}
+
+[[gnu::cold, gnu::noinline]] inline void plan::refuse_size(std::size_t edges) const {
+  refuse<graph_error>({"a graph of ", decimal(tasks_.size()), " tasks and ", decimal(edges),
+                       " edges is too large for one run: at most 2,147,483,647 of each, and 16 GiB of results "
+                       "of 64 bytes or less"});
+}
+
+/// Of equal pure calls, before the edges are written, the first stands for all: found by content in an open-addressed
+/// table of ids + 1.
+[[gnu::cold, gnu::noinline]] inline void merge_pure_calls(plan& graph, node_marks& marks) {
+  auto& tasks = graph.tasks_;
+  scratch_array<std::uint32_t> const table{std::bit_ceil(tasks.size() * 2 + 1)};
+  for (std::size_t i = 0; i < table.size(); ++i) table[i] = 0;
+  node_id merged = 0;
+  for (node_id n = 0; n < graph.size_; ++n) {
+    node const* const task = tasks[n];
+    node_id id = merged;
+    if (task->is_pure()) {
+      token const content = task->content();
+      std::size_t at = content.low & (table.size() - 1);
+      while (table[at] != 0 && tasks[table[at] - 1]->content() != content) at = (at + 1) & (table.size() - 1);
+      if (table[at] == 0) table[at] = merged + 1;
+      id = table[at] - 1;
+    }
+    graph.by_rank_[marks.rank(task)] = id;
+    if (id == merged) tasks[merged++] = task;
+  }
+  graph.size_ = merged;
+}
+
+/// Puts the tasks that take move-only results behind the others that read them: see takers_last.
+[[gnu::cold, gnu::noinline]] inline void arrange_takers(plan& graph, node const* const* outputs, node_marks& marks) {
+  arrangement wanted = takers_last({graph.tasks_.data(), graph.size_, graph.first_edge_, graph.edges_, outputs,
+                                    graph.output_edges_, graph.output_count_});
+  graph.order_edges_ = std::move(wanted.edges);
+  if (wanted.order.empty()) return;
+  scratch_array<node_id> place{graph.size_};
+  scratch_list<node const*> order;
+  for (node_id const n : wanted.order) {
+    place[n] = static_cast<node_id>(order.size());
+    order.push_back(graph.tasks_[n]);
+  }
+  for (order_edge& e : graph.order_edges_) e = {place[e.before], place[e.after]};
+  if (graph.by_rank_.size() == 0) {
+    graph.by_rank_ = std::move(place);
+  } else {
+    for (std::size_t r = 0; r < graph.by_rank_.size(); ++r) graph.by_rank_[r] = place[graph.by_rank_[r]];
+  }
+  graph.tasks_ = std::move(order);
+  graph.write(outputs, marks);
+}
+
+[[gnu::cold, gnu::noinline]] inline void plan::count_uses() {
+  uses_ = scratch_array<std::uint32_t>{size_};
+  for (node_id n = 0; n < size_; ++n) uses_[n] = 0;
+  // The outputs stand before the edges in memory: each counts as a use.
+  for (std::uint32_t const* e = output_edges_; e != edges_ + first_edge_[size_]; ++e) {
+    if ((*e & constant_edge) == 0) ++uses_[*e];
+  }
+}
+
+[[gnu::noinline]] inline plan::links const& plan::link() const {
   std::lock_guard const lock{linking_};
   if (links const* const built = links_.load(std::memory_order_relaxed)) return *built;
-  links all;
-  all.first = scratch_array<std::uint32_t>{size_ + std::size_t{1}};
-  all.waits_for = scratch_array<std::uint32_t>{size_};
-  for (node_id n = 0; n <= size_; ++n) all.first[n] = 0;
-  std::uint32_t total = 0;
-  for (node_id n = 0; n < size_; ++n) {
-    std::uint32_t waits_for = 0;
-    for (std::uint32_t const edge : edges(n)) {
-      if ((edge & constant_edge) != 0) continue;
-      ++all.first[edge];
-      ++waits_for;
+  links& all = link_storage_;
+  std::size_t const size = size_;
+  all.by_node = scratch_array<std::uint32_t>{2 * size + 1};
+  all.first = all.by_node.data();
+  all.waits_for = all.first + size + 1;
+  for (std::size_t n = 0; n <= 2 * size; ++n) all.first[n] = 0;
+  auto const each_edge = [&](auto const& visit) {
+    for (node_id n = size_; n-- > 0;) {
+      for (std::uint32_t const edge : edges(n)) {
+        if ((edge & constant_edge) == 0) visit(edge, n);
+      }
     }
-    all.waits_for[n] = waits_for;
-    total += waits_for;
-  }
-  for (order_edge const& e : order_edges_) {
-    ++all.first[e.before];
-    ++all.waits_for[e.after];
-    ++total;
-  }
+    for (order_edge const& e : order_edges_) visit(e.before, e.after);
+  };
+  each_edge([&](node_id before, node_id after) {
+    ++all.first[before];
+    ++all.waits_for[after];
+  });
+  all.ready_count = all.sinks = 0;
   std::uint32_t end = 0;
   for (node_id n = 0; n < size_; ++n) {
-    if (all.waits_for[n] == 0) all.ready.push_back(n);
+    all.ready_count += all.waits_for[n] == 0 ? 1U : 0U;
     all.sinks += all.first[n] == 0 ? 1U : 0U;
     end += all.first[n];
     all.first[n] = end;  // the row's end: filling backwards turns it into its beginning
   }
-  all.first[size_] = end;
-  all.dependents = scratch_array<std::uint32_t>{total};
-  for (node_id n = size_; n-- > 0;) {
-    for (std::uint32_t const edge : edges(n)) {
-      if ((edge & constant_edge) == 0) all.dependents[--all.first[edge]] = n;
-    }
+  all.first[size] = end;
+  all.rows = scratch_array<std::uint32_t>{std::size_t{end} + all.ready_count};
+  all.dependents = all.rows.data();
+  all.ready = all.dependents + end;
+  each_edge([&](node_id before, node_id after) { all.dependents[--all.first[before]] = after; });
+  std::uint32_t ready = 0;
+  for (node_id n = 0; n < size_; ++n) {
+    if (all.waits_for[n] == 0) all.ready[ready++] = n;
   }
-  for (order_edge const& e : order_edges_) all.dependents[--all.first[e.before]] = e.after;
-  link_storage_ = std::move(all);
-  links_.store(&link_storage_, std::memory_order_release);  // releases the tables to linked()
-  return link_storage_;
+  links_.store(&all, std::memory_order_release);  // releases the tables to linked()
+  return all;
 }
 
 }  // namespace dally

@@ -5,12 +5,25 @@
 #include <string>
 #include <vector>
 
+#include "dally/core/block_cache.hpp"
 #include "dally/core/error.hpp"
 #include "dally/core/text.hpp"
 #include "dally/graph/inputs.hpp"
 #include "dally/graph/node.hpp"
 
 namespace dally {
+
+/// `before` must have finished when `after` begins, although it takes nothing from it.
+struct order_edge {
+  node_id before;
+  node_id after;
+};
+
+/// What move-only results ask of a plan: edges that only order, and an order of the ids if theirs does not do.
+struct arrangement {
+  scratch_list<order_edge> edges;
+  scratch_list<node_id> order;
+};
 
 /// What arranging takers looks at: tasks with their rows of edges, and the outputs, as a plan holds them.
 struct planned_graph {
