@@ -37,10 +37,7 @@ inline constexpr std::size_t block_bytes = std::size_t{2} << 20;
 /// Cost     a mutex; a system call where nothing suitable is spare
 class block_cache {
  public:
-  [[gnu::noinline]] static block_cache& instance() {
-    static block_cache* const the_one = new block_cache;
-    return *the_one;
-  }
+  static block_cache& instance() noexcept;
 
   /// At least `blocks` blocks in a row. Errors: resource_error when the system refuses memory.
   [[nodiscard, gnu::noinline]] void* acquire(std::size_t blocks) {
@@ -125,6 +122,12 @@ class block_cache {
   spare_run* spare_[size_classes]{};
   std::size_t spare_blocks_ = 0;
 };
+
+namespace detail {
+inline constinit block_cache shared_blocks{};  // needs no destruction
+}  // namespace detail
+
+inline block_cache& block_cache::instance() noexcept { return detail::shared_blocks; }
 
 /// Memory for scratch arrays: recycled blocks where it is large, the heap where it is small.
 ///

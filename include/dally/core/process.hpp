@@ -14,10 +14,8 @@ namespace dally {
 /// Never destroyed: threads and destructors that outlive main may still need it.
 class process_state {
  public:
-  [[gnu::noinline]] static process_state& instance() {
-    static process_state* const the_one = new process_state;
-    return *the_one;
-  }
+  constexpr process_state() = default;
+  static process_state& instance() noexcept;
 
   /// Guards the shared things that are touched rarely. Hold it briefly; never while user code runs.
   std::mutex mutex;
@@ -26,16 +24,31 @@ class process_state {
   [[nodiscard]] unsigned fork_generation() const noexcept { return generation_.load(std::memory_order_relaxed); }
 
  private:
-  process_state() {
-    ::pthread_atfork([] { instance().mutex.lock(); }, [] { instance().mutex.unlock(); },
-                     [] {
-                       // The only thread of the child is the one that took the mutex in the parent.
-                       instance().generation_.fetch_add(1, std::memory_order_relaxed);
-                       instance().mutex.unlock();
-                     });
-  }
+  friend struct fork_watch;
 
   std::atomic<unsigned> generation_{0};
 };
+
+namespace detail {
+inline constinit process_state shared_state{};  // needs no destruction
+}  // namespace detail
+
+inline process_state& process_state::instance() noexcept { return detail::shared_state; }
+
+/// Takes the mutex around every fork, and counts the forks in the child; from when the program or library is loaded.
+struct fork_watch {
+  [[gnu::cold]] fork_watch() noexcept {
+    ::pthread_atfork([] { detail::shared_state.mutex.lock(); }, [] { detail::shared_state.mutex.unlock(); },
+                     [] {
+                       // The only thread of the child is the one that took the mutex in the parent.
+                       detail::shared_state.generation_.fetch_add(1, std::memory_order_relaxed);
+                       detail::shared_state.mutex.unlock();
+                     });
+  }
+};
+
+namespace detail {
+inline fork_watch const watch_forks{};
+}  // namespace detail
 
 }  // namespace dally

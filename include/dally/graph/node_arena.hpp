@@ -42,6 +42,7 @@ class node_block {
   friend class node_arena;
 
   class indices;
+  static indices given_;
 
   void recycle() noexcept;
 
@@ -72,11 +73,6 @@ class node_block::indices {
   }
   void give_back(std::uint32_t index) noexcept { freed_[freed_count_++] = index; }
 
-  static indices& instance() {
-    static indices* const the_one = new indices;
-    return *the_one;
-  }
-
  private:
   std::uint32_t* freed_ = nullptr;
   std::uint32_t freed_count_ = 0;
@@ -84,10 +80,12 @@ class node_block::indices {
   std::uint32_t next_ = 0;
 };
 
+inline constinit node_block::indices node_block::given_{};  // needs no destruction
+
 [[gnu::cold, gnu::noinline]] inline void node_block::recycle() noexcept {
   {
     std::lock_guard const lock{process_state::instance().mutex};
-    indices::instance().give_back(index_);
+    given_.give_back(index_);
   }
   block_cache::instance().release(this, blocks_);
 }
@@ -130,12 +128,8 @@ class node_arena {
   struct registry {
     node_arena* idle = nullptr;
     std::uint32_t count = 0;
-
-    static registry& instance() {
-      static registry* const the_one = new registry;
-      return *the_one;
-    }
   };
+  static registry all_;
 
   // Gives the arena back when its thread ends.
   struct lease {
@@ -144,8 +138,8 @@ class node_arena {
       current_ = nullptr;
       if (arena == nullptr) return;
       std::lock_guard const lock{process_state::instance().mutex};
-      arena->next_idle_ = registry::instance().idle;
-      registry::instance().idle = arena;
+      arena->next_idle_ = all_.idle;
+      all_.idle = arena;
     }
   };
 
@@ -153,14 +147,13 @@ class node_arena {
     static thread_local lease returned_at_thread_exit;
     static_cast<void>(returned_at_thread_exit);
     std::lock_guard const lock{process_state::instance().mutex};
-    registry& all = registry::instance();
-    if (all.idle != nullptr) {
-      current_ = all.idle;
-      all.idle = current_->next_idle_;
+    if (all_.idle != nullptr) {
+      current_ = all_.idle;
+      all_.idle = current_->next_idle_;
       return;
     }
-    current_ = new node_arena{all.count};
-    ++all.count;
+    current_ = new node_arena{all_.count};
+    ++all_.count;
   }
 
   [[gnu::cold, gnu::noinline]] std::byte* allocate_in_new_block(std::size_t bytes, std::size_t alignment) {
@@ -171,7 +164,7 @@ class node_arena {
     try {
       std::lock_guard const lock{process_state::instance().mutex};
       opened = ::new (memory) node_block;
-      opened->index_ = node_block::indices::instance().take();
+      opened->index_ = node_block::given_.take();
     } catch (...) {
       block_cache::instance().release(memory, blocks);
       throw;
@@ -209,5 +202,7 @@ class node_arena {
   std::uint32_t id_;
   node_arena* next_idle_ = nullptr;
 };
+
+inline constinit node_arena::registry node_arena::all_{};  // needs no destruction
 
 }  // namespace dally
