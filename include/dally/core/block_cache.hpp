@@ -144,103 +144,101 @@ inline block_cache& block_cache::instance() noexcept { return detail::shared_blo
   }
 }
 
+/// Memory from acquire_scratch, given back at its end: what all the arrays below are made of, so that a program
+/// compiles one of it.
+class scratch_memory {
+ public:
+  scratch_memory() = default;
+  scratch_memory(scratch_memory&& other) noexcept
+      : memory_{std::exchange(other.memory_, nullptr)}, bytes_{std::exchange(other.bytes_, 0)} {}
+  scratch_memory& operator=(scratch_memory&& other) noexcept {
+    std::swap(memory_, other.memory_);
+    std::swap(bytes_, other.bytes_);
+    return *this;
+  }
+  [[gnu::noinline]] ~scratch_memory() {
+    if (memory_ != nullptr) release_scratch(memory_, bytes_);
+  }
+
+ protected:
+  explicit scratch_memory(std::size_t bytes) : memory_{bytes == 0 ? nullptr : acquire_scratch(bytes)}, bytes_{bytes} {}
+
+  /// Room for at least `needed` bytes, twice the old where that is more: moves the first `used` there.
+  [[gnu::noinline]] void grow(std::size_t used, std::size_t needed) {
+    std::size_t const grown = bytes_ * 2 > needed ? bytes_ * 2 : needed < 64 ? 64 : needed;
+    void* const fresh = acquire_scratch(grown);
+    if (memory_ != nullptr) {
+      std::memcpy(fresh, memory_, used);
+      release_scratch(memory_, bytes_);
+    }
+    memory_ = fresh;
+    bytes_ = grown;
+  }
+
+  void* memory_ = nullptr;
+  std::size_t bytes_ = 0;
+};
+
 /// An array of trivial elements, uninitialised.
 ///
 /// Errors  std::bad_alloc, resource_error; then nothing is held
 template <class T>
-class scratch_array {
+class scratch_array : private scratch_memory {
   static_assert(std::is_trivially_destructible_v<T> && alignof(T) <= __STDCPP_DEFAULT_NEW_ALIGNMENT__);
 
  public:
   scratch_array() = default;
-  explicit scratch_array(std::size_t size)
-      : data_{size == 0 ? nullptr : static_cast<T*>(acquire_scratch(size * sizeof(T)))}, size_{size} {}
-  scratch_array(scratch_array&& other) noexcept
-      : data_{std::exchange(other.data_, nullptr)}, size_{std::exchange(other.size_, 0)} {}
-  scratch_array& operator=(scratch_array&& other) noexcept {
-    std::swap(data_, other.data_);
-    std::swap(size_, other.size_);
-    return *this;
-  }
-  ~scratch_array() {
-    if (data_ != nullptr) release_scratch(data_, size_ * sizeof(T));
-  }
+  explicit scratch_array(std::size_t size) : scratch_memory{size * sizeof(T)} {}
 
-  [[nodiscard]] T* data() const noexcept { return data_; }
-  [[nodiscard]] std::size_t size() const noexcept { return size_; }
-  [[nodiscard]] T& operator[](std::size_t i) const noexcept { return data_[i]; }
-
- private:
-  T* data_ = nullptr;
-  std::size_t size_ = 0;
+  [[nodiscard]] T* data() const noexcept { return static_cast<T*>(memory_); }
+  [[nodiscard]] std::size_t size() const noexcept { return bytes_ / sizeof(T); }
+  [[nodiscard]] T& operator[](std::size_t i) const noexcept { return data()[i]; }
 };
-
-/// Room for at least `needed` bytes, twice the old where that is more: moves `used` bytes there and frees the old.
-[[nodiscard, gnu::noinline]] inline void* grow_scratch(void* old, std::size_t used, std::size_t& capacity,
-                                                       std::size_t needed) {
-  std::size_t const grown = capacity * 2 > needed ? capacity * 2 : needed < 64 ? 64 : needed;
-  void* const fresh = acquire_scratch(grown);
-  if (old != nullptr) {
-    std::memcpy(fresh, old, used);
-    release_scratch(old, capacity);
-  }
-  capacity = grown;
-  return fresh;
-}
 
 /// A growing array of trivial elements: a std::vector that costs an including program a tenth, in recycled memory.
 ///
 /// Errors  std::bad_alloc, resource_error from push_back and resize, which then changed nothing
 template <class T>
-class scratch_list {
+class scratch_list : private scratch_memory {
   static_assert(std::is_trivially_copyable_v<T> && alignof(T) <= __STDCPP_DEFAULT_NEW_ALIGNMENT__);
 
  public:
   scratch_list() = default;
   scratch_list(scratch_list&& other) noexcept
-      : data_{std::exchange(other.data_, nullptr)},
-        size_{std::exchange(other.size_, 0)},
-        capacity_{std::exchange(other.capacity_, 0)} {}
+      : scratch_memory{static_cast<scratch_memory&&>(other)}, size_{std::exchange(other.size_, 0)} {}
   scratch_list& operator=(scratch_list&& other) noexcept {
-    std::swap(data_, other.data_);
+    scratch_memory::operator=(static_cast<scratch_memory&&>(other));
     std::swap(size_, other.size_);
-    std::swap(capacity_, other.capacity_);
     return *this;
-  }
-  ~scratch_list() {
-    if (data_ != nullptr) release_scratch(data_, capacity_);
   }
 
   void push_back(T element) {
-    if ((size_ + 1) * sizeof(T) > capacity_) [[unlikely]]
-      reserve(size_ + 1);
-    data_[size_++] = element;
+    if ((size_ + 1) * sizeof(T) > bytes_) [[unlikely]]
+      grow(size_ * sizeof(T), (size_ + 1) * sizeof(T));
+    data()[size_++] = element;
   }
   void pop_back() noexcept { --size_; }
   /// New elements are zero bytes.
   void resize(std::size_t size) {
-    if (size * sizeof(T) > capacity_) reserve(size);
-    if (size > size_) std::memset(static_cast<void*>(data_ + size_), 0, (size - size_) * sizeof(T));
+    reserve(size);
+    if (size > size_) std::memset(static_cast<void*>(data() + size_), 0, (size - size_) * sizeof(T));
     size_ = size;
   }
   void reserve(std::size_t count) {
-    if (count * sizeof(T) <= capacity_) return;
-    data_ = static_cast<T*>(grow_scratch(data_, size_ * sizeof(T), capacity_, count * sizeof(T)));
+    if (count * sizeof(T) > bytes_) grow(size_ * sizeof(T), count * sizeof(T));
   }
   void clear() noexcept { size_ = 0; }
 
-  [[nodiscard]] T* data() const noexcept { return data_; }
+  [[nodiscard]] T* data() const noexcept { return static_cast<T*>(memory_); }
   [[nodiscard]] std::size_t size() const noexcept { return size_; }
   [[nodiscard]] bool empty() const noexcept { return size_ == 0; }
-  [[nodiscard]] T& operator[](std::size_t i) const noexcept { return data_[i]; }
-  [[nodiscard]] T& back() const noexcept { return data_[size_ - 1]; }
-  [[nodiscard]] T* begin() const noexcept { return data_; }
-  [[nodiscard]] T* end() const noexcept { return data_ + size_; }
+  [[nodiscard]] T& operator[](std::size_t i) const noexcept { return data()[i]; }
+  [[nodiscard]] T& back() const noexcept { return data()[size_ - 1]; }
+  [[nodiscard]] T* begin() const noexcept { return data(); }
+  [[nodiscard]] T* end() const noexcept { return data() + size_; }
 
  private:
-  T* data_ = nullptr;
   std::size_t size_ = 0;
-  std::size_t capacity_ = 0;  // bytes
 };
 
 }  // namespace dally

@@ -37,8 +37,9 @@ class any_scheduler {
     type_ = &table<model>;
   }
   any_scheduler(any_scheduler const& other) {
-    if (other.type_ == nullptr) return;
-    other.type_->copy(other.storage_, storage_);
+    storage_[0] = other.storage_[0];
+    storage_[1] = other.storage_[1];
+    if (other.type_ != nullptr && other.type_->copy != nullptr) storage_[0] = other.type_->copy(other.storage_[0]);
     type_ = other.type_;
   }
   any_scheduler(any_scheduler&& other) noexcept : any_scheduler{} { swap(other); }
@@ -47,7 +48,7 @@ class any_scheduler {
     return *this;
   }
   ~any_scheduler() {
-    if (type_ != nullptr) type_->destroy(storage_);
+    if (type_ != nullptr && type_->destroy != nullptr) type_->destroy(storage_[0]);
   }
 
   [[nodiscard]] explicit operator bool() const noexcept { return type_ != nullptr; }
@@ -56,39 +57,30 @@ class any_scheduler {
   void run(execution& job) { type_->run(storage_, job); }
 
  private:
+  // copy and destroy are null for those that fit: then copying the bytes is all.
   struct operations {
     void (*run)(void* storage, execution& job);
-    void (*copy)(void const* from, void* to);
-    void (*destroy)(void* storage) noexcept;
+    void* (*copy)(void const* original);
+    void (*destroy)(void* model) noexcept;
   };
 
-  // Moving a pointer or a trivial object is copying its bytes, which is what swap does.
+  // Copying or moving a trivial object is copying its bytes, which is what swap does.
   template <class S>
   static constexpr bool fits =
       sizeof(S) <= 2 * sizeof(void*) && alignof(S) <= alignof(void*) && std::is_trivially_copyable_v<S>;
 
   template <class S>
-  static S& in(void* storage) noexcept {
+  static constexpr operations table_of() {
     if constexpr (fits<S>) {
-      return *static_cast<S*>(storage);
+      return {[](void* storage, execution& job) { static_cast<S*>(storage)->run(job); }, nullptr, nullptr};
     } else {
-      return **static_cast<S**>(storage);
+      return {[](void* storage, execution& job) { (*static_cast<S**>(storage))->run(job); },
+              [](void const* original) -> void* { return new S(*static_cast<S const*>(original)); },
+              [](void* model) noexcept { delete static_cast<S*>(model); }};
     }
   }
-
   template <class S>
-  static constexpr operations table{[](void* storage, execution& job) { in<S>(storage).run(job); },
-                                    [](void const* from, void* to) {
-                                      S const& original = in<S>(const_cast<void*>(from));
-                                      if constexpr (fits<S>) {
-                                        ::new (to) S(original);
-                                      } else {
-                                        ::new (to) S*(new S(original));
-                                      }
-                                    },
-                                    [](void* storage) noexcept {
-                                      if constexpr (!fits<S>) delete &in<S>(storage);
-                                    }};
+  static constexpr operations table = table_of<S>();
 
   void swap(any_scheduler& other) noexcept {
     std::swap(storage_[0], other.storage_[0]);
