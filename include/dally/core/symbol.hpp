@@ -11,7 +11,6 @@
 #include <cstdint>
 #include <cstdlib>
 #include <cstring>
-#include <limits>
 #include <string>
 #include <string_view>
 
@@ -19,27 +18,44 @@ namespace dally {
 
 namespace detail {
 
-/// Past the bracket that closes the one at `open`; the text's end if none does.
-[[gnu::cold]] constexpr std::size_t past_group(std::string_view text, std::size_t open) {
-  // `>` may mean "greater" inside parentheses, so each kind counts itself alone, and angles skip parentheses.
-  char const opening = text[open];
-  char const closing = opening == '(' ? ')' : opening == '<' ? '>' : opening == '[' ? ']' : '}';
-  std::size_t depth = 0;
-  for (std::size_t i = open, parens = 0; i < text.size(); ++i) {
-    if (opening != '(' && text[i] == '(') ++parens;
-    if (opening != '(' && text[i] == ')' && parens > 0) --parens;
-    if (parens > 0) continue;
-    if (text[i] == opening) ++depth;
-    if (text[i] == closing && !(closing == '>' && text[i - 1] == '-') && --depth == 0) return i + 1;
+// Characters and indices rather than searches of std::string_view: all of this is compiled into every program.
+
+/// The length of `literal` if the text begins with it, else 0.
+[[gnu::cold, gnu::noinline]] constexpr std::size_t length_at(char const* text, char const* end, char const* literal) {
+  std::size_t length = 0;
+  for (; literal[length] != '\0'; ++length) {
+    if (text + length == end || text[length] != literal[length]) return 0;
   }
-  return text.size();
+  return length;
+}
+
+/// Past the bracket that closes the one at `open`; the text's end if none does.
+[[gnu::cold, gnu::noinline]] constexpr char const* past_group(char const* open, char const* end) {
+  // `>` may mean "greater" inside parentheses, so each kind counts itself alone, and angles skip parentheses.
+  char const opening = *open;
+  char const closing = static_cast<char>(opening + (opening == '(' ? 1 : 2));  // as ASCII has them: () <> [] {}
+  std::size_t depth = 0;
+  std::size_t parens = 0;
+  for (char const* at = open; at != end; ++at) {
+    char const c = *at;
+    if (opening != '(' && c == '(') ++parens;
+    if (opening != '(' && c == ')' && parens > 0) --parens;
+    if (parens > 0) continue;
+    if (c == opening) ++depth;
+    if (c == closing && !(c == '>' && at[-1] == '-') && --depth == 0) return at + 1;
+  }
+  return end;
 }
 
 /// Past what follows `operator` in a name: `()`, `[]`, `<=>`, `""`; nothing for a conversion.
-constexpr std::size_t past_operator_symbol(std::string_view text, std::size_t i) {
-  if (text.substr(i, 2) == "()" || text.substr(i, 2) == "[]") return i + 2;
-  while (i < text.size() && std::string_view{"+-*/%^&|~!=<>,\""}.find(text[i]) != std::string_view::npos) ++i;
-  return i;
+[[gnu::cold]] constexpr char const* past_operator_symbol(char const* at, char const* end) {
+  if (length_at(at, end, "()") != 0 || length_at(at, end, "[]") != 0) return at + 2;
+  for (; at != end; ++at) {
+    char const* symbol = "+-*/%^&|~!=<>,\"";
+    while (*symbol != '\0' && *symbol != *at) ++symbol;
+    if (*symbol == '\0') break;
+  }
+  return at;
 }
 
 constexpr bool is_identifier_char(char c) {
@@ -48,72 +64,80 @@ constexpr bool is_identifier_char(char c) {
 
 /// The part of a demangled or compiler-written text that names the entity: without return type, parameters and
 /// enclosing functions. Empty for a closure's own functions, which have no name to declare.
-[[gnu::cold]] constexpr std::string_view name_part(std::string_view text) {
-  while (text.ends_with(' ')) text.remove_suffix(1);
-  std::size_t start = 0;     // where the name begins, as far as is known
-  bool in_operator = false;  // spaces after `operator` belong to the name
+[[gnu::cold, gnu::noinline]] constexpr std::string_view name_part(std::string_view text) {
+  char const* begin = text.data();  // of the declarator that is looked at
+  char const* end = begin + text.size();
+  while (end != begin && end[-1] == ' ') --end;
+  char const* start = begin;  // where the name begins, as far as is known
+  bool in_operator = false;   // spaces after `operator` belong to the name
   bool in_closure = false;
-  auto name = [&](std::size_t end) { return in_closure ? std::string_view{} : text.substr(start, end - start); };
-  for (std::size_t i = 0; i < text.size();) {
-    auto const rest = text.substr(i);
-    if (rest.starts_with("(anonymous ") || rest.starts_with("(lambda at ")) {
-      i = past_group(text, i);
-    } else if (text[i] == '(') {
-      auto const before = text.substr(start, i - start);
-      if (before == "decltype" || text.substr(0, i).ends_with("decltype ")) {
-        i = past_group(text, i);
-      } else if (i == 0) {  // a cast: (int (*)(int))f
-        start = i = past_group(text, i);
-      } else if (i == start) {  // a declarator around the name: int (*f<int>(int))(double)
-        auto const pointer = text.find_first_of("*&", i);
-        if (pointer == std::string_view::npos) return name(i);
-        text.remove_prefix(pointer + 1);
-        start = i = 0;
+  char const* at = begin;
+  while (at != end) {
+    char const c = *at;
+    if (c == '(') {
+      if (length_at(at, end, "(anonymous ") != 0 || length_at(at, end, "(lambda at ") != 0 ||
+          (at - start == 8 && length_at(start, end, "decltype") != 0) ||
+          (at - begin >= 9 && length_at(at - 9, end, "decltype ") != 0)) {
+        at = past_group(at, end);
+      } else if (at == begin) {  // a cast: (int (*)(int))f
+        start = at = past_group(at, end);
+      } else if (at == start) {  // a declarator around the name: int (*f<int>(int))(double)
+        char const* pointer = at;
+        while (pointer != end && *pointer != '*' && *pointer != '&') ++pointer;
+        if (pointer == end) break;
+        begin = start = at = pointer + 1;
       } else {  // parameters: of the function itself, or of one around it
-        auto after = past_group(text, i);
-        while (after < text.size() && text[after] != ':' && text[after] != '[') ++after;
-        if (text.substr(after, 2) != "::") return name(i);
-        start = i = after + 2;
+        char const* after = past_group(at, end);
+        while (after != end && *after != ':' && *after != '[') ++after;
+        if (length_at(after, end, "::") == 0) break;
+        start = at = after + 2;
         in_operator = in_closure = false;
       }
-    } else if (rest.starts_with("operator") && (i == start || text[i - 1] == ':') &&
-               (rest.size() == 8 || !is_identifier_char(rest[8]))) {
+    } else if (length_at(at, end, "operator") != 0 && (at == start || at[-1] == ':') &&
+               (at + 8 == end || !is_identifier_char(at[8]))) {
       in_operator = true;
-      i = past_operator_symbol(text, i + 8);
-    } else if (text[i] == '<' || text[i] == '[' || text[i] == '{') {
-      if (rest.starts_with("{lambda(")) in_closure = true;
-      i = past_group(text, i);
+      at = past_operator_symbol(at + 8, end);
+    } else if (c == '<' || c == '[' || c == '{') {
+      if (length_at(at, end, "{lambda(") != 0) in_closure = true;
+      at = past_group(at, end);
     } else {
-      if (rest.starts_with("$_")) in_closure = true;
-      if (text[i] == ' ' && !in_operator) start = i + 1;
-      ++i;
+      if (length_at(at, end, "$_") != 0) in_closure = true;
+      ++at;
+      if (c == ' ' && !in_operator) start = at;
     }
   }
-  return name(text.size());
+  if (in_closure) start = at;
+  return {start, static_cast<std::size_t>(at - start)};
 }
 
+/// What compilers and demanglers write, and what a reader would: in pairs, each text ended by '\0'.
+inline constexpr char spellings[] =
+    "(anonymous namespace)::\0\0"
+    "{anonymous}::\0\0"
+    "[abi:cxx11]\0\0"
+    "std::__cxx11::basic_string<char, std::char_traits<char>, std::allocator<char> >\0std::string\0"
+    "std::__cxx11::basic_string<char>\0std::string\0"
+    "std::basic_string<char>\0std::string\0"
+    " >\0>\0";
+
 /// Copies `from` to `to`, which has room for as much, the way a reader would write it; returns the length written.
-[[gnu::cold]] constexpr std::size_t write_plainly(std::string_view from, char* to) {
-  struct spelling {
-    std::string_view theirs, ours;
-  };
-  constexpr spelling spellings[] = {
-      {"(anonymous namespace)::", ""},
-      {"{anonymous}::", ""},
-      {"[abi:cxx11]", ""},
-      {"std::__cxx11::basic_string<char, std::char_traits<char>, std::allocator<char> >", "std::string"},
-      {"std::__cxx11::basic_string<char>", "std::string"},
-      {"std::basic_string<char>", "std::string"},
-      {" >", ">"},
-  };
+[[gnu::cold, gnu::noinline]] constexpr std::size_t write_plainly(std::string_view from, char* to) {
+  char const* at = from.data();
+  char const* const end = at + from.size();
   std::size_t length = 0;
-  while (!from.empty()) {
-    spelling chosen{from.substr(0, 1), from.substr(0, 1)};
-    for (auto const& s : spellings) {
-      if (from.starts_with(s.theirs)) chosen = s;
+  while (at != end) {
+    std::size_t found = 0;
+    char const* spelling = spellings;
+    while (*spelling != '\0' && (found = length_at(at, end, spelling)) == 0) {
+      for (int texts = 0; texts < 2; texts += *spelling++ == '\0') {
+      }
     }
-    for (char c : chosen.ours) to[length++] = c;
-    from.remove_prefix(chosen.theirs.size());
+    if (found == 0) {
+      to[length++] = *at++;
+    } else {
+      at += found;
+      for (spelling += found + 1; *spelling != '\0'; ++spelling) to[length++] = *spelling;
+    }
   }
   return length;
 }
@@ -161,7 +185,8 @@ inline constexpr auto written_value_name = write_value_name<V>();
 /// compiler.
 template <class T>
 constexpr std::string_view type_name() {
-  return detail::differing_part(detail::compiler_text<T>(), detail::compiler_text<void>(), "void");
+  constexpr auto name = detail::differing_part(detail::compiler_text<T>(), detail::compiler_text<void>(), "void");
+  return name;  // found by the compiler, never searched for by the program
 }
 
 /// The declared name of a function or member given as a constant: `value_name<&ns::f>() == "ns::f"`, `"S::method"`.
@@ -185,21 +210,25 @@ constexpr bool is_lambda_name(std::string_view type_name) {
 
 /// The name in a demangler's or compiler's text of a function or type, as a reader would write it: without return type,
 /// parameters, enclosing functions and anonymous namespaces; empty for a closure's own functions.
-[[gnu::cold]] inline std::string declared_name(std::string_view text) {
+[[gnu::cold, gnu::noinline]] inline std::string declared_name(std::string_view text) {
   auto const part = detail::name_part(text);
-  std::string name(part.size(), '\0');
-  name.resize(detail::write_plainly(part, name.data()));
-  return name;
+  std::string const room(part.size(), '\0');
+  return {room.data(), detail::write_plainly(part, const_cast<char*>(room.data()))};
 }
 
+namespace detail {
+
+/// C's memory, as demanglers give it.
+struct freed_text {
+  char* text;
+  ~freed_text() { std::free(text); }
+};
+
+}  // namespace detail
+
 /// The C++ text of a symbol (`_Z1fi`) or of a std::type_info's name (`i`); what is neither comes back unchanged.
-[[gnu::cold]] inline std::string demangle(char const* mangled) {
-  struct freed_text {
-    char* text;
-    ~freed_text() { std::free(text); }
-  };
-  int status = 0;
-  freed_text const demangled{abi::__cxa_demangle(mangled, nullptr, nullptr, &status)};
+[[gnu::cold, gnu::noinline]] inline std::string demangle(char const* mangled) {
+  detail::freed_text const demangled{abi::__cxa_demangle(mangled, nullptr, nullptr, nullptr)};
   return demangled.text != nullptr ? demangled.text : mangled;
 }
 
@@ -255,7 +284,9 @@ struct elf_symbol {
 /// that it does not know.
 class elf_file {
  public:
-  [[gnu::cold]] explicit elf_file(char const* path) : descriptor_{::open(path, O_RDONLY | O_CLOEXEC)} {
+  static constexpr std::size_t longest_name = 8192;  // of a symbol, with its '\0': of longer ones nothing is known
+
+  [[gnu::cold]] explicit elf_file(char const* path) noexcept : descriptor_{::open(path, O_RDONLY | O_CLOEXEC)} {
     constexpr unsigned char native_class = sizeof(void*) == 8 ? 2 : 1;
     readable_ = read(0, &header_, sizeof header_) && std::memcmp(header_.ident, "\177ELF", 4) == 0 &&
                 header_.ident[4] == native_class;
@@ -268,13 +299,13 @@ class elf_file {
 
   /// Whether the module that the loader put at `base` was made of this file: their first bytes hold the headers and, as
   /// linkers lay it out, the build's id.
-  [[gnu::cold]] bool is_mapped_at(void const* base) const {
+  [[gnu::cold]] bool is_mapped_at(void const* base) const noexcept {
     char start[1024];
     return readable_ && read(0, start, sizeof start) && std::memcmp(start, base, sizeof start) == 0;
   }
 
   /// The address for which the file was linked, of what the loader put at `address` when it put the file at `base`.
-  [[gnu::cold]] bool linked_address(void const* address, void const* base, std::uintptr_t& linked) const {
+  [[gnu::cold]] bool linked_address(void const* address, void const* base, std::uintptr_t& linked) const noexcept {
     constexpr std::uint16_t fixed = 2;
     constexpr std::uint32_t loaded = 1;
     if (!readable_ || header_.segment_size != sizeof(elf_segment)) return false;
@@ -282,7 +313,7 @@ class elf_file {
     if (header_.type == fixed) return true;
     elf_segment segment;
     for (std::uintptr_t i = 0; i < header_.segments; ++i) {
-      if (!read_entry(header_.segments_at, i, segment)) return false;
+      if (!read_entry(header_.segments_at, i, &segment, sizeof segment)) return false;
       if (segment.type != loaded) continue;
       linked -= reinterpret_cast<std::uintptr_t>(base) - (segment.address - segment.offset);
       return true;
@@ -290,33 +321,34 @@ class elf_file {
     return false;
   }
 
-  /// The symbol of the function linked at `address`, or an empty string. Of several, a global one before a weak one
-  /// before a local one, and what the source named before what the compiler split off (`f.cold`).
-  [[gnu::cold]] std::string function_at(std::uintptr_t address) const {
+  /// The symbol of the function linked at `address`, read into `name`, or an empty text. Of several, a global one
+  /// before a weak one before a local one, and what the source named before what the compiler split off (`f.cold`).
+  [[gnu::cold, gnu::noinline]] char const* function_at(std::uintptr_t address,
+                                                       char (&name)[longest_name]) const noexcept {
     constexpr std::uint32_t symbol_table = 2;
-    if (!readable_ || header_.section_size != sizeof(elf_section)) return {};
+    if (!readable_ || header_.section_size != sizeof(elf_section)) return "";
     std::uintptr_t count = header_.sections;
     elf_section section;
-    if (count == 0 && read_entry(header_.sections_at, 0, section)) count = section.size;  // more than fit 16 bits
-    for (std::uintptr_t i = 0; i < count && read_entry(header_.sections_at, i, section); ++i) {
+    if (count == 0 && read_section(0, section)) count = section.size;  // more than fit 16 bits
+    for (std::uintptr_t i = 0; i < count && read_section(i, section); ++i) {
       elf_section names;
       if (section.type == symbol_table && section.entry_size == sizeof(elf_symbol) && section.link < count &&
-          read_entry(header_.sections_at, section.link, names)) {
-        return function_at(address, section, names);
+          read_section(section.link, names)) {
+        return read_name(names, best_symbol_at(address, section, names, name), name) != 0 ? name : "";
       }
     }
-    return {};
+    return "";
   }
 
  private:
-  bool read(std::uintptr_t offset, void* to, std::size_t size) const { return read_some(offset, to, size) == size; }
+  bool read(std::uintptr_t offset, void* to, std::size_t size) const noexcept {
+    return read_some(offset, to, size) == size;
+  }
 
   /// Reads up to `size` bytes; returns how many there were.
-  [[gnu::cold]] std::size_t read_some(std::uintptr_t offset, void* to, std::size_t size) const {
+  [[gnu::cold, gnu::noinline]] std::size_t read_some(std::uintptr_t offset, void* to, std::size_t size) const noexcept {
     std::size_t done = 0;
-    while (descriptor_ >= 0 && done < size) {
-      if (offset + done < offset || offset + done > static_cast<std::uintptr_t>(std::numeric_limits<off_t>::max()))
-        break;
+    while (done < size && offset + done >= offset) {  // what does not fit off_t is negative, and refused
       auto const got =
           ::pread(descriptor_, static_cast<char*>(to) + done, size - done, static_cast<off_t>(offset + done));
       if (got <= 0) break;
@@ -325,17 +357,21 @@ class elf_file {
     return done;
   }
 
-  template <class Entry>
-  bool read_entry(std::uintptr_t table, std::uintptr_t index, Entry& entry) const {
-    std::uintptr_t offset = 0;
-    return !__builtin_mul_overflow(index, sizeof(Entry), &offset) && !__builtin_add_overflow(table, offset, &offset) &&
-           read(offset, &entry, sizeof entry);
+  [[gnu::cold, gnu::noinline]] bool read_entry(std::uintptr_t table, std::uintptr_t index, void* entry,
+                                               std::size_t size) const noexcept {
+    return !__builtin_mul_overflow(index, size, &index) && !__builtin_add_overflow(table, index, &index) &&
+           read(index, entry, size);
+  }
+  bool read_section(std::uintptr_t index, elf_section& section) const noexcept {
+    return read_entry(header_.sections_at, index, &section, sizeof section);
   }
 
-  [[gnu::cold]] std::string function_at(std::uintptr_t address, elf_section const& symbols,
-                                        elf_section const& names) const {
+  /// Where in `names` the best symbol of the function at `address` stands; 0, where the empty text stands, if there is
+  /// none. `name` is room for each.
+  [[gnu::cold]] std::uintptr_t best_symbol_at(std::uintptr_t address, elf_section const& symbols,
+                                              elf_section const& names, char (&name)[longest_name]) const noexcept {
     constexpr unsigned function = 2, chosen_at_load = 10, global = 1, weak = 2;
-    std::string best;
+    std::uintptr_t best = 0;
     int best_rank = 0;
     elf_symbol block[256];
     for (std::uintptr_t done = 0; done < symbols.size;) {
@@ -347,27 +383,27 @@ class elf_file {
         unsigned const type = symbol.info & 15u;
         unsigned const binding = symbol.info >> 4u;
         if (symbol.value != address || symbol.section == 0 || (type != function && type != chosen_at_load)) continue;
-        auto name = text_at(names, symbol.name);
-        if (name.empty()) continue;
-        int const rank = (binding == global ? 3 : binding == weak ? 2 : 1) + (name.find('.') == name.npos ? 3 : 0);
-        if (rank > best_rank) best = static_cast<std::string&&>(name), best_rank = rank;
+        if (read_name(names, symbol.name, name) == 0) continue;
+        int const rank = (binding == global ? 3
+                          : binding == weak ? 2
+                                            : 1) +
+                         (std::strchr(name, '.') == nullptr ? 3 : 0);
+        if (rank > best_rank) best = symbol.name, best_rank = rank;
       }
       done += got * sizeof(elf_symbol);
     }
     return best;
   }
 
-  /// The text at `at` of a table of strings; empty if it does not end within it, or only after 64 KiB.
-  [[gnu::cold]] std::string text_at(elf_section const& names, std::uintptr_t at) const {
+  /// Reads the text at `at` of a table of strings; returns its length, 0 if it does not end within the table or is too
+  /// long.
+  [[gnu::cold, gnu::noinline]] std::size_t read_name(elf_section const& names, std::uintptr_t at,
+                                                     char (&name)[longest_name]) const noexcept {
     std::uintptr_t offset = 0;
-    if (at >= names.size || __builtin_add_overflow(names.offset, at, &offset)) return {};
-    std::string text;
-    for (std::size_t room = 256; room <= 65536; room *= 16) {
-      text.resize(names.size - at < room ? names.size - at : room);
-      text.resize(read_some(offset, text.data(), text.size()));
-      if (auto const end = text.find('\0'); end != text.npos) return text.substr(0, end);
-    }
-    return {};
+    if (at >= names.size || __builtin_add_overflow(names.offset, at, &offset)) return 0;
+    auto const got = read_some(offset, name, names.size - at < longest_name ? names.size - at : longest_name);
+    auto const length = ::strnlen(name, got);
+    return length < got ? length : 0;
   }
 
   int descriptor_;
@@ -375,42 +411,41 @@ class elf_file {
   elf_header header_{};
 };
 
-/// The module that this code is part of.
-inline Dl_info own_module() {
-  Dl_info module{};
-  module.dli_fbase = const_cast<char*>(&module_start);
-  return module;
-}
-
-/// The symbol of the function at exactly `address` in the symbol table of its module's file, or an empty string.
-[[gnu::cold]] inline std::string symbol_in_file(void const* address, Dl_info const& module) {
+/// The symbol of the function at exactly `address` in the symbol table of its module's file, read into `name`, or an
+/// empty text.
+[[gnu::cold, gnu::noinline]] inline char const* symbol_in_file(void const* address, Dl_info const& module,
+                                                               char (&name)[elf_file::longest_name]) noexcept {
   // The program's own path may be relative, or gone; the kernel's link to it is neither.
-  for (char const* path : {"/proc/self/exe", module.dli_fname}) {
-    if (path == nullptr || module.dli_fbase == nullptr) break;
+  char const* path = "/proc/self/exe";
+  for (int attempt = 0; attempt < 2 && path != nullptr && module.dli_fbase != nullptr; ++attempt) {
     elf_file const file{path};
     std::uintptr_t linked = 0;
     if (file.is_mapped_at(module.dli_fbase) && file.linked_address(address, module.dli_fbase, linked)) {
-      return file.function_at(linked);
+      return file.function_at(linked, name);
     }
+    path = module.dli_fname;
   }
-  return {};
+  return "";
 }
-
-#else
-
-inline Dl_info own_module() { return {}; }
-inline std::string symbol_in_file(void const*, Dl_info const&) { return {}; }
 
 #endif
 
-[[gnu::cold]] inline std::string find_function_name(void const* address) {
+/// What function_name answers at the first call for an address.
+[[gnu::cold, gnu::noinline]] inline std::string find_function_name(void const* address) {
   if (address == nullptr) return {};
   Dl_info module{};
-  if (::dladdr(address, &module) == 0) module = own_module();  // a static program's loader knows no modules
-  auto symbol = module.dli_sname != nullptr && module.dli_saddr == address ? std::string{module.dli_sname}
-                                                                           : symbol_in_file(address, module);
-  if (symbol.starts_with("_Z")) return declared_name(demangle(symbol.c_str()));
-  return symbol.substr(0, symbol.find('.'));  // C's, perhaps with a compiler's suffix
+  [[maybe_unused]] bool const in_module = ::dladdr(address, &module) != 0;
+  char const* symbol = module.dli_saddr == address ? module.dli_sname : nullptr;
+#ifdef __linux__
+  if (!in_module) module.dli_fbase = const_cast<char*>(&module_start);  // a static program's loader knows no modules
+  char in_file[elf_file::longest_name];
+  if (symbol == nullptr) symbol = symbol_in_file(address, module, in_file);
+#endif
+  if (symbol == nullptr) return {};
+  freed_text const plain{symbol[0] == '_' && symbol[1] == 'Z' ? abi::__cxa_demangle(symbol, nullptr, nullptr, nullptr)
+                                                              : nullptr};
+  if (plain.text == nullptr) return {symbol, std::strcspn(symbol, ".")};  // C's, perhaps with a compiler's suffix
+  return {plain.text, write_plainly(name_part(plain.text), plain.text)};
 }
 
 }  // namespace detail
@@ -422,9 +457,8 @@ inline std::string symbol_in_file(void const*, Dl_info const&) { return {}; }
 /// Threads  any, several at once
 /// Errors   none but std::bad_alloc; a name found once stays, also if dlclose and dlopen put another function there
 /// Cost     the first call for an address asks dladdr and, if that does not know, reads the symbol table of the
-/// module's
-///          file (about 1 ms for 100,000 symbols); later ones copy what was found
-[[gnu::cold]] inline std::string function_name(void const* address) {
+///          module's file (about 1 ms for 100,000 symbols); later ones copy what was found
+[[gnu::cold, gnu::noinline]] inline std::string function_name(void const* address) {
   struct known_function {
     void const* address;
     std::string name;
@@ -436,13 +470,13 @@ inline std::string symbol_in_file(void const*, Dl_info const&) { return {}; }
   auto& list = lists[(reinterpret_cast<std::uintptr_t>(address) >> 4u) % 128];
   auto* first = list.load(std::memory_order_acquire);  // partner: the swap below
   for (auto* known = first; known != nullptr; known = known->next) {
-    if (known->address == address) return known->name;
+    if (known->address == address) return {known->name.data(), known->name.size()};
   }
   auto* const found = new known_function{address, detail::find_function_name(address), first};
   // Releases `found` to the load above. Another thread may add the same function meanwhile: twice is harmless.
   while (!list.compare_exchange_weak(found->next, found, std::memory_order_release, std::memory_order_relaxed)) {
   }
-  return found->name;
+  return {found->name.data(), found->name.size()};
 }
 
 }  // namespace dally
