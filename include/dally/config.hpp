@@ -4,7 +4,6 @@
 
 #include "dally/execution/scheduler.hpp"
 #include "dally/schedulers/by_name.hpp"
-#include "dally/schedulers/threads.hpp"
 
 namespace dally {
 
@@ -38,8 +37,7 @@ class scoped_scheduler {
 /// What runs a compute that was given no scheduler: the scope's, else the environment's, else `threads{}`.
 inline any_scheduler default_scheduler() {
   if (any_scheduler const* const scoped = scoped_scheduler::current()) return *scoped;
-  if (any_scheduler chosen = scheduler_of_environment()) return chosen;
-  return threads{};
+  return scheduler_of_environment();
 }
 
 }  // namespace dally

@@ -1,7 +1,7 @@
 #pragma once
 
 #include <cstdlib>
-#include <string_view>
+#include <cstring>
 
 #include "dally/core/error.hpp"
 #include "dally/core/text.hpp"
@@ -26,11 +26,10 @@ class named_scheduler {
   named_scheduler& operator=(named_scheduler const&) = delete;
 
   /// The one of that name, or null.
-  [[nodiscard]] static named_scheduler const* find(std::string_view name) noexcept {
-    for (named_scheduler const* s = first_; s != nullptr; s = s->next_) {
-      if (name == s->name_) return s;
-    }
-    return nullptr;
+  [[nodiscard]] static named_scheduler const* find(char const* name) noexcept {
+    named_scheduler const* s = first_;
+    while (s != nullptr && std::strcmp(name, s->name_) != 0) s = s->next_;
+    return s;
   }
   [[nodiscard]] any_scheduler make(unsigned workers) const { return make_(workers); }
 
@@ -44,49 +43,42 @@ class named_scheduler {
 
 /// The scheduler of that name with that many workers (0: its own choice).
 ///
-/// Errors  config_error that lists the names, or says which header brings a scheduler that is not included
-[[gnu::cold]] inline any_scheduler scheduler_by_name(std::string_view name, unsigned workers = 0) {
-  if (name == "threads") return workers == 0 ? threads{} : threads{workers};
-  if (name == "synchronous") return synchronous{};
+/// Errors  config_error that lists the names, or says which header brings a scheduler that is not included; `asked_by`
+///         stands in front of it
+[[gnu::cold, gnu::noinline]] inline any_scheduler scheduler_by_name(char const* name, unsigned workers = 0,
+                                                                    char const* asked_by = "") {
+  if (std::strcmp(name, "threads") == 0) return workers == 0 ? threads{} : threads{workers};
+  if (std::strcmp(name, "synchronous") == 0) return synchronous{};
   if (named_scheduler const* const known = named_scheduler::find(name)) return known->make(workers);
-  if (name == "processes") {
-    refuse<config_error>({"the scheduler \"processes\" is not in this program: include <dally/processes.hpp>"});
-  }
-  refuse<config_error>({"unknown scheduler \"", name,
-                        "\": allowed are \"threads\", \"synchronous\" and, with <dally/processes.hpp>, "
-                        "\"processes\""});
+  bool const left_out = std::strcmp(name, "processes") == 0;
+  refuse<config_error>({asked_by, left_out ? "the scheduler \"" : "unknown scheduler \"", name,
+                        left_out ? "\" is not in this program: include <dally/processes.hpp>"
+                                 : "\": allowed are \"threads\", \"synchronous\" and, with <dally/processes.hpp>, "
+                                   "\"processes\""});
 }
 
 /// The scheduler that these values of DALLY_SCHEDULER and DALLY_WORKERS ask for; null for what is not set.
 ///
 /// Errors  config_error that lists what is allowed
-[[gnu::cold]] inline any_scheduler scheduler_of_environment(char const* name, char const* workers) {
+[[gnu::cold, gnu::noinline]] inline any_scheduler scheduler_of_environment(char const* name, char const* workers) {
   unsigned count = 0;
   if (workers != nullptr) {
-    std::string_view const text{workers};
-    bool good = !text.empty() && text.size() <= 4;
-    for (char const c : text) {
-      good = good && c >= '0' && c <= '9';
-      if (good) count = count * 10 + static_cast<unsigned>(c - '0');
-    }
-    if (!good || count == 0 || count > thread_pool::most_workers) {
-      refuse<config_error>({"DALLY_WORKERS=\"", text, "\": a whole number from 1 to ",
+    char const* at = workers;
+    while (*at >= '0' && *at <= '9' && at != workers + 4) count = count * 10 + static_cast<unsigned>(*at++ - '0');
+    if (*at != '\0' || count == 0 || count > thread_pool::most_workers) {
+      refuse<config_error>({"DALLY_WORKERS=\"", workers, "\": a whole number from 1 to ",
                             decimal(thread_pool::most_workers), " is allowed"});
     }
   }
-  try {
-    return scheduler_by_name(name != nullptr ? name : "threads", count);
-  } catch (config_error const& e) {
-    refuse<config_error>({"DALLY_SCHEDULER: ", e.what()});
-  }
+  return scheduler_by_name(name != nullptr ? name : "threads", count, "DALLY_SCHEDULER: ");
 }
 
-/// What the environment asks for; empty if neither variable is set.
+/// What the environment asks for: `threads{}` if neither variable is set.
 inline any_scheduler scheduler_of_environment() {
   char const* const name = std::getenv("DALLY_SCHEDULER");
   char const* const workers = std::getenv("DALLY_WORKERS");
   if (name == nullptr && workers == nullptr) [[likely]]
-    return {};
+    return threads{};
   return scheduler_of_environment(name, workers);
 }
 
