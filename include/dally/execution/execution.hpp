@@ -101,22 +101,7 @@ class execution {
   template <class OnReady>
   void step(node_id n, OnReady&& on_ready, unsigned worker = 0) {
     perform(n, worker);
-    std::uint32_t const first = links_->first[n];
-    std::uint32_t const last = links_->first[n + 1];
-    if (first == last) {
-      // Releases our results to whoever sees the run finished.
-      sinks_left_.fetch_sub(1, std::memory_order_acq_rel);
-      return;
-    }
-    for (std::uint32_t i = last; i-- > first;) {
-      node_id const dependent = links_->dependents[i];
-      // Release our result to, and acquire the siblings' results for, whoever runs the dependent. The last to arrive
-      // sees 1: all others have counted themselves off, so nobody else touches the counter any more.
-      auto& waiting = waiting_[dependent];
-      if (waiting.load(std::memory_order_acquire) == 1 || waiting.fetch_sub(1, std::memory_order_acq_rel) == 1) {
-        on_ready(dependent);
-      }
-    }
+    release_dependents(n, on_ready);
   }
 
   /// Runs the nodes first .. last - 1 in the plan's order on the calling thread. Instead of steps, not beside them.
@@ -127,6 +112,98 @@ class execution {
       for (node_id n = first; n < last; ++n) perform(n, worker);
     }
     if (last == plan_.size()) sinks_left_.store(0, std::memory_order_release);  // to finished()
+  }
+
+  // ---- for schedulers whose tasks run elsewhere: in other processes, on other machines
+  // --------------------------------
+  //
+  // Instead of step(n): begin(n) when n starts there, then complete or fail when it has ended there, then release(n);
+  // what begin refuses is released at once, and run_here(n) is the step of a task that runs on this thread after all.
+  // One thread, which calls all of these. Results stay with the scheduler, as bytes or wherever they are; put(m) gives
+  // those to the run that it asks for: the inputs of a task that runs here, and in the end the outputs.
+
+  /// Whether node n, which is ready, is to start on `worker`: observers are told. False after a stop: n is skipped.
+  [[nodiscard]] bool begin(node_id n, unsigned worker) noexcept {
+    if (stopped()) {
+      skip(n, worker);
+      return false;
+    }
+    if (watching_ != nullptr) {
+      for (observer* const o : *observers_) o->task_started(run_, n, worker);
+    }
+    return true;
+  }
+
+  /// Notes that node n, which has not begun or never will, is not run because of a stop.
+  void skip(node_id n, unsigned worker) noexcept {
+    skipped_.store(true, std::memory_order_relaxed);
+    if (watching_ == nullptr) return;
+    task_record record{};
+    record.node = n;
+    record.worker = worker;
+    record.start = record.end = std::chrono::steady_clock::now();
+    record.outcome = outcome::skipped;
+    record.attempt = 0;
+    tell(record);
+  }
+
+  /// Notes that the task of `record`, which has begun, has its result.
+  void complete(task_record const& record) noexcept { tell(record); }
+
+  /// Notes that the task of `record`, which has begun, has failed; the first failure stops the run.
+  void fail(task_record const& record, std::exception_ptr const& why) noexcept {
+    tell(record);
+    try {
+      std::rethrow_exception(why);
+    } catch (...) {
+      fail(plan_.task(record.node));
+    }
+  }
+
+  /// Makes the result of node n one of this run's own: `construct(at)` makes it at an address for its type. Once for
+  /// each n. Errors: what `construct` throws, std::bad_alloc; then there is none.
+  template <class Construct>
+  void put(node_id n, Construct&& construct) {
+    value_type const& type = *plan_.task(n).type().result;
+    std::byte* const at = slot(n);
+    void* const to = type.boxed ? allocate_box(type) : at;
+    try {
+      construct(to);
+    } catch (...) {
+      if (to != at) free_box(type, to);
+      throw;
+    }
+    if (type.tracked) keep(n, to, true);
+  }
+
+  /// The result of node n, which was put there or has run here, and is still needed.
+  [[nodiscard]] void const* result(node_id n) const noexcept { return value(n); }
+
+  /// Runs node n, which is ready, on the calling thread (unless stopped), its inputs having been put there. True if it
+  /// has a result.
+  [[nodiscard]] bool run_here(node_id n, unsigned worker) noexcept {
+    if (watching_ != nullptr) {
+      watching_->perform(*this, n, worker);
+    } else if (stopped()) {
+      skipped_.store(true, std::memory_order_relaxed);
+    } else {
+      call(n);
+    }
+    return !stopped();
+  }
+
+  /// After node n has ended or was skipped: counts it off its inputs, with on_unused(m) for each m that nobody needs
+  /// any more, and calls `on_ready(d)` as step does.
+  template <class OnReady, class OnUnused>
+  void release(node_id n, OnReady&& on_ready, OnUnused&& on_unused) {
+    if (uses_.data() != nullptr) {
+      for (std::uint32_t const edge : plan_.edges(n)) {
+        if ((edge & constant_edge) != 0 || uses_[edge].fetch_sub(1, std::memory_order_acq_rel) != 1) continue;
+        if (alive_[edge]) end_result(edge);
+        on_unused(edge);
+      }
+    }
+    release_dependents(n, on_ready);
   }
 
   /// Which any_scheduler runs, by copies, the graphs that tasks continue with; without one they are swept.
@@ -178,6 +255,32 @@ class execution {
     observers_ = &observers;
     watching_ = &watched;
     for (observer* const o : observers) o->run_started(run_);
+  }
+
+  // Counts node n off those that wait for it.
+  template <class OnReady>
+  void release_dependents(node_id n, OnReady& on_ready) {
+    std::uint32_t const first = links_->first[n];
+    std::uint32_t const last = links_->first[n + 1];
+    if (first == last) {
+      // Releases our results to whoever sees the run finished.
+      sinks_left_.fetch_sub(1, std::memory_order_acq_rel);
+      return;
+    }
+    for (std::uint32_t i = last; i-- > first;) {
+      node_id const dependent = links_->dependents[i];
+      // Release our result to, and acquire the siblings' results for, whoever runs the dependent. The last to arrive
+      // sees 1: all others have counted themselves off, so nobody else touches the counter any more.
+      auto& waiting = waiting_[dependent];
+      if (waiting.load(std::memory_order_acquire) == 1 || waiting.fetch_sub(1, std::memory_order_acq_rel) == 1) {
+        on_ready(dependent);
+      }
+    }
+  }
+
+  void tell(task_record const& record) noexcept {
+    if (watching_ == nullptr) return;
+    for (observer* const o : *observers_) o->task_finished(run_, record);
   }
 
   template <class T>
