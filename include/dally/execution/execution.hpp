@@ -106,13 +106,108 @@ class execution {
 
   /// Runs the nodes first .. last - 1 in the plan's order on the calling thread. Instead of steps, not beside them.
   [[gnu::noinline]] void sweep(node_id first, node_id last, unsigned worker = 0) {
-    if (watching_ == nullptr && uses_.data() == nullptr) {
-      sweep_plain(first, last);
-    } else {
-      for (node_id n = first; n < last; ++n) perform(n, worker);
-    }
-    if (last == plan_.size()) sinks_left_.store(0, std::memory_order_release);  // to finished()
+    sweep_while(first, last, [](node_id) { return true; }, worker);
+    if (last == plan_.size()) set_finished();
   }
+
+  // ---- for schedulers that run some nodes themselves before, or instead of, stepping the others
+  // ------------------------
+
+  /// Runs nodes first .. last - 1, whose inputs are there, in this order, as long as `go_on(n)` says so before each n.
+  /// Returns the first that was not run: a stop ends it too.
+  template <class GoOn>
+  node_id sweep_while(node_id first, node_id last, GoOn&& go_on, unsigned worker) noexcept {
+    node_id n = first;
+    if (!is_plain()) {
+      for (; n < last && go_on(n); ++n) perform(n, worker);
+      return n;
+    }
+    // Where nobody watches and no result ends before the run does, all that is left of a step is the call.
+    inputs in{nullptr, plan_.slots(), values_.data(), plan_.constants(), nullptr};
+    if (n < last) in.edges = plan_.edges(n).begin();
+    std::uint32_t const* const slots = plan_.slots();
+    try {
+      for (; n < last && !stopped() && go_on(n); ++n) {
+        node const& task = plan_.task(n);
+        void* const to = in.values + std::size_t{slots[n]} * slot_unit;
+        node const* const next = task.type().invoke(task, in, to);
+        if (next != nullptr) [[unlikely]]
+          task.type().resume(*this, n, next, to);
+        in.edges += task.dependencies().size();  // rows stand one behind the other
+      }
+    } catch (...) {
+      fail(plan_.task(n));
+    }
+    if (n < last && stopped()) skipped_.store(true, std::memory_order_relaxed);
+    return n;
+  }
+
+  /// Runs node n, whose inputs are there, unless stopped, and counts it off its inputs.
+  [[gnu::noinline]] void perform(node_id n, unsigned worker) noexcept {
+    if (watching_ != nullptr) [[unlikely]] {
+      watching_->perform(*this, n, worker);
+    } else if (stopped()) [[unlikely]] {
+      skipped_.store(true, std::memory_order_relaxed);  // read after all steps, which their counters order
+    } else {
+      call(n);
+    }
+    if (uses_.data() != nullptr) end_inputs(n);
+  }
+
+  /// Whether running a node is no more than calling its function: nobody watches, no result ends before the run.
+  [[nodiscard]] bool is_plain() const noexcept { return watching_ == nullptr && uses_.data() == nullptr; }
+  [[nodiscard]] bool is_watched() const noexcept { return watching_ != nullptr; }
+
+  /// Prepares for steps where the nodes for which `is_done(n)` holds have been run already: fills `ready` as ready()
+  /// tells, but for the nodes for which `is_held(n)` holds: these are being run, and will be released by whoever does
+  /// it.
+  ///
+  /// Errors  std::bad_alloc, resource_error; then nothing has changed
+  template <class IsDone, class IsHeld>
+  void prepare_steps(scratch_list<node_id>& ready, IsDone&& is_done, IsHeld&& is_held) {
+    plan::links const& links = plan_.linked();
+    ready.clear();
+    ready.reserve(plan_.size());
+    waiting_ = scratch_array<std::atomic<std::uint32_t>>{plan_.size()};
+    links_ = &links;
+    for (node_id n = 0; n < plan_.size(); ++n) ::new (&waiting_[n]) std::atomic<std::uint32_t>{links.waits_for[n]};
+    std::uint32_t sinks = links.sinks;
+    for (node_id n = 0; n < plan_.size(); ++n) {
+      if (is_done(n)) {
+        sinks -= links.first[n] == links.first[n + 1] ? 1U : 0U;
+        for (std::uint32_t i = links.first[n]; i < links.first[n + 1]; ++i) {
+          waiting_[links.dependents[i]].fetch_sub(1, std::memory_order_relaxed);
+        }
+      } else if (waiting_[n].load(std::memory_order_relaxed) == 0 && !is_held(n)) {
+        ready.push_back(n);  // all that it waits for stands before it
+      }
+    }
+    sinks_left_.store(sinks, std::memory_order_relaxed);
+  }
+
+  /// After node n has been run otherwise than by step: calls `on_ready` as step does.
+  template <class OnReady>
+  void release_dependents(node_id n, OnReady&& on_ready) {
+    std::uint32_t const first = links_->first[n];
+    std::uint32_t const last = links_->first[n + 1];
+    if (first == last) {
+      // Releases our results to whoever sees the run finished.
+      sinks_left_.fetch_sub(1, std::memory_order_acq_rel);
+      return;
+    }
+    for (std::uint32_t i = last; i-- > first;) {
+      node_id const dependent = links_->dependents[i];
+      // Release our result to, and acquire the siblings' results for, whoever runs the dependent. The last to arrive
+      // sees 1: all others have counted themselves off, so nobody else touches the counter any more.
+      auto& waiting = waiting_[dependent];
+      if (waiting.load(std::memory_order_acquire) == 1 || waiting.fetch_sub(1, std::memory_order_acq_rel) == 1) {
+        on_ready(dependent);
+      }
+    }
+  }
+
+  /// Notes that every node has been run. Releases what they wrote to finished().
+  void set_finished() noexcept { sinks_left_.store(0, std::memory_order_release); }
 
   // ---- for schedulers whose tasks run elsewhere: in other processes, on other machines
   // --------------------------------
@@ -257,27 +352,6 @@ class execution {
     for (observer* const o : observers) o->run_started(run_);
   }
 
-  // Counts node n off those that wait for it.
-  template <class OnReady>
-  void release_dependents(node_id n, OnReady& on_ready) {
-    std::uint32_t const first = links_->first[n];
-    std::uint32_t const last = links_->first[n + 1];
-    if (first == last) {
-      // Releases our results to whoever sees the run finished.
-      sinks_left_.fetch_sub(1, std::memory_order_acq_rel);
-      return;
-    }
-    for (std::uint32_t i = last; i-- > first;) {
-      node_id const dependent = links_->dependents[i];
-      // Release our result to, and acquire the siblings' results for, whoever runs the dependent. The last to arrive
-      // sees 1: all others have counted themselves off, so nobody else touches the counter any more.
-      auto& waiting = waiting_[dependent];
-      if (waiting.load(std::memory_order_acquire) == 1 || waiting.fetch_sub(1, std::memory_order_acq_rel) == 1) {
-        on_ready(dependent);
-      }
-    }
-  }
-
   void tell(task_record const& record) noexcept {
     if (watching_ == nullptr) return;
     for (observer* const o : *observers_) o->task_finished(run_, record);
@@ -329,18 +403,6 @@ class execution {
     return plan_.task(n).type().result->boxed ? *reinterpret_cast<void**>(at) : at;
   }
 
-  // Runs node n unless stopped, and counts it off its inputs.
-  [[gnu::noinline]] void perform(node_id n, unsigned worker) noexcept {
-    if (watching_ != nullptr) [[unlikely]] {
-      watching_->perform(*this, n, worker);
-    } else if (stopped()) [[unlikely]] {
-      skipped_.store(true, std::memory_order_relaxed);  // read after all steps, which their counters order
-    } else {
-      call(n);
-    }
-    if (uses_.data() != nullptr) end_inputs(n);
-  }
-
   void perform_watched(node_id n, unsigned worker) noexcept {
     task_record record{};
     record.node = n;
@@ -389,27 +451,6 @@ class execution {
     if (to == slot(n)) return;
     *reinterpret_cast<void**>(slot(n)) = to;
     if (!there) free_box(*plan_.task(n).type().result, to);
-  }
-
-  // Where nobody watches and no result ends before the run does, all that is left of a step is the call.
-  [[gnu::noinline]] void sweep_plain(node_id first, node_id last) noexcept {
-    inputs in{plan_.edges(first).begin(), plan_.slots(), values_.data(), plan_.constants(), nullptr};
-    std::uint32_t const* const slots = plan_.slots();
-    std::byte* const values = values_.data();
-    node_id n = first;
-    try {
-      for (; n < last && !stopped(); ++n) {
-        node const& task = plan_.task(n);
-        void* const to = values + std::size_t{slots[n]} * slot_unit;
-        node const* const next = task.type().invoke(task, in, to);
-        if (next != nullptr) [[unlikely]]
-          task.type().resume(*this, n, next, to);
-        in.edges += task.dependencies().size();  // rows stand one behind the other
-      }
-    } catch (...) {
-      fail(plan_.task(n));
-    }
-    if (n < last) skipped_.store(true, std::memory_order_relaxed);
   }
 
   // Counts this node off its inputs; the last consumer of a result destroys it.

@@ -6,6 +6,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <ctime>
 
 namespace dally {
 
@@ -16,19 +17,22 @@ namespace dally {
 /// Source   U. Drepper, Futexes are tricky, 2011
 class parking {
  public:
-  /// Sleeps until a release is there for this thread; takes it.
-  void acquire() noexcept {
+  /// Sleeps until a release is there for this thread, and takes it; or, where `most` is not null, until so much time
+  /// has passed: then false.
+  bool acquire(std::timespec const* most = nullptr) noexcept {
     std::uint32_t tokens = tokens_.load(std::memory_order_relaxed);
-    for (;;) {
+    for (bool waited = false;;) {
       if (tokens == 0) {
+        if (waited && most != nullptr) return false;
         // Returns at once if a release came in between: the kernel compares again. Woken for nothing, we look again.
-        ::syscall(SYS_futex, word(), FUTEX_WAIT_PRIVATE, 0U, nullptr, nullptr, 0);
+        ::syscall(SYS_futex, word(), FUTEX_WAIT_PRIVATE, 0U, most, nullptr, 0);
+        waited = true;
         tokens = tokens_.load(std::memory_order_relaxed);
         continue;
       }
       // Acquires what the releasing thread wrote.
       if (tokens_.compare_exchange_weak(tokens, tokens - 1, std::memory_order_acquire, std::memory_order_relaxed)) {
-        return;
+        return true;
       }
     }
   }

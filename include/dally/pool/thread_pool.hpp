@@ -3,6 +3,7 @@
 #include <atomic>
 #include <condition_variable>
 #include <cstddef>
+#include <ctime>
 #include <memory>
 #include <mutex>
 
@@ -21,6 +22,9 @@ class shared_work {
   /// Whether a thread that joined now would find something. Its loads are sequentially consistent: a thread that
   /// counts itself idle, and then finds this false, misses no work whose publisher looked for idle threads before.
   [[nodiscard]] virtual bool visible() const noexcept = 0;
+  /// Whether the thread that opened it works alone, and must be looked after: it may be held up by a task that waits
+  /// for another. Then help is called now and then, some 50 to 1,000 us apart, also where nothing is visible.
+  [[nodiscard]] virtual bool wants_watch() const noexcept { return false; }
   /// Works until nothing is left to take. `worker` is 1 .. size() - 1 and no other thread's at this time.
   virtual void help(unsigned worker) noexcept = 0;
 
@@ -76,13 +80,14 @@ class thread_pool {
   /// How many threads the pool has started.
   [[nodiscard]] unsigned started() const noexcept { return crew_->started.load(std::memory_order_relaxed); }
 
-  /// Lets idle threads join `work` until close(work).
-  [[gnu::noinline]] void open(shared_work& work) {
+  /// Lets idle threads join `work` until close(work). True if nobody watches yet: then notify().
+  [[gnu::noinline]] bool open(shared_work& work) {
     renew_after_fork();
     std::lock_guard const lock{crew_->mutex};
     work.next_ = crew_->open;
     crew_->open = &work;
     crew_->refused = false;
+    return crew_->watcher == 0 && work.wants_watch();
   }
 
   /// Lets nobody join any more, and waits until those who have joined have left.
@@ -145,10 +150,11 @@ class thread_pool {
       for (unsigned i = 0; i < size; ++i) members[i].thread.join();
     }
 
-    std::mutex mutex;  // guards open, stopping, refused, and helpers_ of the open work
+    std::mutex mutex;  // guards open, stopping, watcher, refused, and helpers_ of the open work
     std::condition_variable left;
     shared_work* open = nullptr;  // the newest; linked
     bool stopping = false;
+    unsigned watcher = 0;  // the thread that sleeps for a while only, then looks after what wants it
     std::atomic<bool> refused{false};
     unsigned const size;
     std::unique_ptr<member[]> const members;
@@ -158,6 +164,8 @@ class thread_pool {
     alignas(64) parking spot;
 
    private:
+    static constexpr long longest_pause = 1'000'000;  // ns
+
     [[nodiscard]] bool can_start() const noexcept {
       return started.load(std::memory_order_relaxed) < size && !refused.load(std::memory_order_relaxed);
     }
@@ -186,14 +194,16 @@ class thread_pool {
 
     // Begins counted as a searcher.
     [[gnu::cold]] void run(unsigned index) noexcept {
+      std::timespec pause{};  // until the next look after what wants to be watched
+      bool watching = false;  // woken by that, not by anybody
       for (;;) {
-        if (shared_work* const work = join()) {
+        if (shared_work* const work = join(index, watching)) {
           searching.fetch_sub(1, std::memory_order_seq_cst);
           if (others_visible(work)) notify();  // our search had held others off
           work->help(index);
           searching.fetch_add(1, std::memory_order_seq_cst);
           leave(work);
-          continue;
+          if (!watching) continue;
         }
         sleepers.fetch_add(1, std::memory_order_seq_cst);
         searching.fetch_sub(1, std::memory_order_seq_cst);
@@ -201,11 +211,33 @@ class thread_pool {
         if ((stop || others_visible(nullptr)) && stop_sleeping()) {
           if (stop) return;
           searching.fetch_add(1, std::memory_order_seq_cst);
+          watching = false;
           continue;
         }
-        spot.acquire();  // whoever releases has taken us off the sleepers and counted us as a searcher
+        pause.tv_nsec = watching && pause.tv_nsec < longest_pause ? pause.tv_nsec * 2
+                        : watching                                ? longest_pause
+                                                                  : 50'000;
+        // Whoever releases has taken us off the sleepers and counted us as a searcher.
+        watching = !spot.acquire(begin_watch(index) ? &pause : nullptr);
+        if (watching) {
+          if (stop_sleeping()) {
+            searching.fetch_add(1, std::memory_order_seq_cst);
+          } else {
+            spot.acquire();  // released in this very moment
+          }
+        }
         if (is_stopping()) return;
       }
+    }
+
+    // Whether this thread is to sleep for a while only, because something wants to be watched and nobody else does.
+    bool begin_watch(unsigned index) noexcept {
+      std::lock_guard const lock{mutex};
+      if (watcher != 0) return false;
+      for (shared_work const* work = open; work != nullptr; work = work->next_) {
+        if (work->wants_watch()) watcher = index;
+      }
+      return watcher != 0;
     }
 
     // Takes this thread off the sleepers, unless somebody has done so to wake it.
@@ -222,10 +254,11 @@ class thread_pool {
       return stopping;
     }
 
-    shared_work* join() noexcept {
+    shared_work* join(unsigned index, bool watching) noexcept {
       std::lock_guard const lock{mutex};
+      if (watcher == index) watcher = 0;
       for (shared_work* work = open; work != nullptr; work = work->next_) {
-        if (!work->visible()) continue;
+        if (!work->visible() && !(watching && work->wants_watch())) continue;
         ++work->helpers_;
         return work;
       }
