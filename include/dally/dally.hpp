@@ -14,6 +14,7 @@
 #include "dally/delayed/fn.hpp"
 #include "dally/delayed/lazy.hpp"
 #include "dally/delayed/operators.hpp"
+#include "dally/delayed/pure.hpp"
 #include "dally/delayed/traversal.hpp"
 #include "dally/execution/interrupt.hpp"
 #include "dally/execution/observer.hpp"

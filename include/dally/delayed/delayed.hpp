@@ -27,6 +27,10 @@ class delayed;
 
 namespace detail {
 
+/// The same function at the same place, its calls pure unless its options say that they are not.
+template <class F, bool HasOptions>
+delayed<F, true> made_pure(delayed<F, HasOptions> const& f);
+
 template <class T>
 inline constexpr bool is_delayed = false;
 template <class F, bool HasOptions>
@@ -304,7 +308,7 @@ template <class T>
 [[noreturn, gnu::cold]] void refuse_token(char const* what) {
   refuse<config_error>({"a pure call needs a token of ", what, ", and there is none for the type ",
                         declared_name(type_name<T>()),
-                        "; define dally::token token_of(T const&) in its namespace, or leave out .pure"});
+                        "; define dally::token token_of(T const&) in its namespace, or say {.pure = false}"});
 }
 
 /// Who a function is. `fn<f>`: the build it belongs to and its place there, the same in every process. Else, in this
@@ -467,7 +471,13 @@ class [[nodiscard]] delayed {
  private:
   template <class>
   friend class lazy;
+  template <class Fn, bool Options>
+  friend delayed<Fn, true> detail::made_pure(delayed<Fn, Options> const& f);
   using kept = detail::kept_callable<F>;
+
+  delayed(kept const& function, task_options options, std::source_location place, std::nullptr_t /*already kept*/)
+    requires HasOptions
+      : function_{function}, place_{place}, extras_{{std::move(options)}} {}
 
   template <class Function, class... Args>
   auto record(Function&& function, Args&&... args) const {
@@ -508,6 +518,18 @@ class [[nodiscard]] delayed {
   std::source_location place_;
   [[no_unique_address]] std::conditional_t<HasOptions, node_extras, no_extras> extras_;
 };
+
+namespace detail {
+
+template <class F, bool HasOptions>
+delayed<F, true> made_pure(delayed<F, HasOptions> const& f) {
+  task_options options;
+  if constexpr (HasOptions) options = f.extras_.options;
+  options.pure = options.pure.or_else(true);
+  return delayed<F, true>(f.function_, std::move(options), f.place_, nullptr);
+}
+
+}  // namespace detail
 
 template <class F>
 delayed(F, std::source_location = {}) -> delayed<F>;

@@ -2,6 +2,7 @@
 
 #include <atomic>
 #include <cassert>
+#include <concepts>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -24,10 +25,29 @@ class node_marks;
 class plan;
 class execution;
 
+/// Whether a function is pure: yes, no, or not said, which a scope may decide (see pure.hpp). Made of a bool.
+class purity {
+ public:
+  constexpr purity() = default;
+  template <std::same_as<bool> Bool>
+  constexpr purity(Bool pure) noexcept : said_{pure ? said::yes : said::no} {}  // NOLINT: implicit, as `.pure = true`
+
+  /// Whether it was said to be pure.
+  constexpr operator bool() const noexcept { return said_ == said::yes; }  // NOLINT
+  /// What was said, and `otherwise` if nothing was.
+  [[nodiscard]] constexpr purity or_else(bool otherwise) const noexcept {
+    return said_ == said::nothing ? purity{otherwise} : *this;
+  }
+
+ private:
+  enum class said : unsigned char { nothing, no, yes };
+  said said_ = said::nothing;
+};
+
 /// What a wrapped function may be told about its tasks. An aggregate: name the fields.
 struct task_options {
   std::string name{};  ///< label in graphs, errors and profiles: it may repeat and identifies nothing
-  bool pure = false;   ///< equal calls, of one function with equal arguments and the same lazies, run once in a plan
+  purity pure{};       ///< equal calls, of one function with equal arguments and the same lazies, run once in a plan
 };
 
 /// What few nodes have: options, and of a pure call the token that it shares with equal calls.
