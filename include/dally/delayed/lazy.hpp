@@ -104,6 +104,11 @@ class [[nodiscard]] lazy {
   using value_type = T;
 
   lazy() = default;
+  lazy(lazy const&) = default;
+  lazy(lazy&&) = default;
+  lazy& operator=(lazy const&) & = default;
+  lazy& operator=(lazy&&) & = default;
+  ~lazy() = default;
 
   /// A literal: it computes to itself, and is no task.
   template <class U>
@@ -153,6 +158,8 @@ class [[nodiscard]] lazy {
   [[nodiscard]] auto operator[](Index&& index) const;
 
   // Compilers quote the line of a deleted function: it says why.
+  void operator=(lazy const&) && = delete;  // a recorded value cannot be assigned to: let a task make the changed one
+
   explicit operator bool() const = delete;  // a lazy has no value yet: compute() it first, or record the choice
 
   void begin() const = delete;  // a lazy has no elements yet: compute() it first, or unpack a lazy tuple or array

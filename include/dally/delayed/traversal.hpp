@@ -5,6 +5,7 @@
 #include <tuple>
 #include <type_traits>
 #include <utility>
+#include <variant>
 
 #include "dally/delayed/lazy.hpp"
 
@@ -19,8 +20,14 @@ namespace dally {
 ///     };
 ///
 /// `value_of(v)` gives the plain value of a lazy or of a container of lazies; `visit(v)` takes either. Known already:
-/// what has the shape of a vector, deque, list, array, optional, pair, tuple, map or unordered_map (mapped values),
-/// nested to any depth. Containers without lazies are not touched.
+/// what has the shape of a vector, deque, list, array, optional, pair, tuple, map or unordered_map (mapped values), and
+/// variant, nested to any depth. Containers without lazies are not touched.
+///
+/// A task that wants the handles themselves gets them in a literal, `delayed(f)(lazy{handles})`, or through
+/// `std::ref(handles)`: neither is looked into.
+///
+/// Errors  what each() throws leaves the recording call, and nothing is recorded; what rebuild() throws is the failure
+///         of the task that was to get the value
 template <class T>
 struct traversal {};
 
@@ -56,6 +63,10 @@ struct plain_value {
     if constexpr (is_lazy<V>) {
       return resolve(v);
     } else if constexpr (holds_lazy<V>) {
+      static_assert(
+          requires { traversal<V>::rebuild(v, *this); },
+          "dally: a type with lazies inside must say how it is rebuilt: traversal<T> needs "
+          "`static plain rebuild(T const&, auto&& value_of)`");
       return traversal<V>::rebuild(v, *this);
     } else {
       return v;
@@ -72,6 +83,10 @@ struct each_lazy {
     if constexpr (is_lazy<V>) {
       visit(v);
     } else if constexpr (holds_lazy<V>) {
+      static_assert(
+          requires { traversal<V>::each(v, *this); },
+          "dally: a type with lazies inside must say where they are: traversal<T> needs "
+          "`static void each(T const&, auto&& visit)`");
       traversal<V>::each(v, *this);
     }
   }
@@ -194,6 +209,24 @@ struct traversal<C<Es...>> {
       using std::get;
       (visit(get<I>(c)), ...);
     }(std::index_sequence_for<Es...>{});
+  }
+};
+
+template <class... Es>
+  requires(detail::holds_lazy<Es> || ...)
+struct traversal<std::variant<Es...>> {
+  using plain = std::variant<detail::plain_t<Es>...>;
+  template <std::size_t I = 0>
+  static plain rebuild(std::variant<Es...> const& v, auto&& value_of) {
+    if constexpr (I + 1 < sizeof...(Es)) {
+      if (v.index() != I) return rebuild<I + 1>(v, value_of);
+    }
+    return plain(std::in_place_index<I>, value_of(std::get<I>(v)));  // by index: two alternatives may become one type
+  }
+  template <std::size_t I = 0>
+  static void each(std::variant<Es...> const& v, auto&& visit) {
+    if (v.index() == I) visit(std::get<I>(v));
+    if constexpr (I + 1 < sizeof...(Es)) each<I + 1>(v, visit);
   }
 };
 
