@@ -88,7 +88,7 @@ lazy<T> lazy<T>::after(lazy<Others> const&... others) const {
         recorded->retain();
         ::new (at) detail::recorded_again{node_ref{recorded}};
       },
-      [&](dependency* row) {
+      [&](dependency* row) noexcept {
         for (dependency const d : inputs) {
           d.from()->retain();
           *row++ = d;

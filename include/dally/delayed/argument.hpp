@@ -4,6 +4,7 @@
 #include <type_traits>
 #include <utility>
 
+#include "dally/core/error.hpp"
 #include "dally/delayed/callable.hpp"
 #include "dally/delayed/lazy.hpp"
 #include "dally/delayed/traversal.hpp"
@@ -23,6 +24,7 @@ inline constexpr bool is_reference_wrapper<std::reference_wrapper<T>> = true;
 /// Writes the dependencies of a node one after the other; `by_value` marks those that the function takes.
 struct dependency_writer {
   dependency* next;
+  dependency* end;
 
   template <class T>
   void share(lazy<T> const& x, bool by_value) noexcept {
@@ -36,6 +38,15 @@ struct dependency_writer {
   }
 };
 
+/// Releases what was written, unless `row` is moved past it.
+struct written_dependencies {
+  dependency* row;
+  dependency_writer const& writer;
+  ~written_dependencies() {
+    for (; row != writer.next; ++row) row->from()->release();
+  }
+};
+
 struct nothing {};
 struct not_passed {};
 
@@ -44,7 +55,7 @@ struct not_passed {};
 /// stored             what the node keeps besides dependencies
 /// count(arg)         how many dependencies it makes, known before anything is recorded; throws for empty handles
 /// store(arg)         what to keep
-/// link(arg, kept, w) writes the dependencies; cannot fail
+/// link(arg, kept, w) writes the dependencies; fails only where a user's traversal does
 /// taken(kept)        how many dependencies it made
 /// get<P>(kept, in, k) what the function gets; k is its first dependency
 template <class A>
@@ -166,11 +177,24 @@ struct argument<A> {
   }
 };
 
+/// A value with lazies inside, and how many.
+template <class A>
+struct kept_whole {
+  A value;
+  std::size_t lazies = 0;
+};
+
+[[noreturn, gnu::cold]] inline void refuse_other_lazies() {
+  throw graph_error{
+      "a traversal does not visit the same lazies each time: each() must visit those that rebuild() asks for, in that "
+      "order"};
+}
+
 /// Any other value with lazies inside is kept as it is, and rebuilt at each run.
 template <class A>
   requires(holds_lazy<A> && !is_lazy<A> && !lazy_sequence<A>)
 struct argument<A> {
-  using stored = A;
+  using stored = kept_whole<A>;
   static constexpr bool fixed = false;
   template <passing>
   using passed = plain_t<A>;
@@ -185,20 +209,28 @@ struct argument<A> {
     return lazies;
   }
   template <class Arg>
-  static Arg&& store(Arg& arg) noexcept {
-    return static_cast<Arg&&>(arg);
+  static stored store(Arg& arg) {
+    return {static_cast<Arg&&>(arg)};
   }
   template <passing, class Arg>
-  static void link(Arg&, stored const& kept, dependency_writer& writer) noexcept {
-    auto const visit = [&]<class T>(lazy<T> const& x) { writer.share(x, tracked_v<stored_t<T>>); };
-    each_lazy{visit}(kept);
+  static void link(Arg&, stored& kept, dependency_writer& writer) {
+    dependency const* const first = writer.next;
+    auto const visit = [&]<class T>(lazy<T> const& x) {
+      if (writer.next == writer.end) refuse_other_lazies();
+      writer.share(x, tracked_v<stored_t<T>>);
+    };
+    each_lazy{visit}(kept.value);
+    kept.lazies = static_cast<std::size_t>(writer.next - first);
   }
-  static std::size_t taken(stored const& kept) { return count(kept); }
+  static std::size_t taken(stored const& kept) noexcept { return kept.lazies; }
   template <passing>
   static plain_t<A> get(stored const& kept, inputs const& in, std::size_t k) {
     std::size_t next = k;
-    auto const resolve = [&]<class T>(lazy<T> const&) -> stored_t<T> { return in.take<stored_t<T>>(next++); };
-    return plain_value{resolve}(kept);
+    auto const resolve = [&]<class T>(lazy<T> const&) -> stored_t<T> {
+      if (next == k + kept.lazies) refuse_other_lazies();
+      return in.take<stored_t<T>>(next++);
+    };
+    return plain_value{resolve}(kept.value);
   }
 };
 
@@ -215,6 +247,10 @@ struct parts<std::index_sequence<I...>, T...> : part<I, T>... {};
 
 template <std::size_t I, class T>
 T const& part_at(part<I, T> const& p) noexcept {
+  return p.value;
+}
+template <std::size_t I, class T>
+T& part_at(part<I, T>& p) noexcept {
   return p.value;
 }
 

@@ -292,15 +292,26 @@ node const* record_call(std::source_location place, node_extras const* extras, a
   using call = recorded_call<F, A...>;
   std::size_t const count = (std::size_t{0} + ... + argument<A>::count(args));
   detail::refuse_moved_twice(args...);
-  call const* kept = nullptr;
+  constexpr bool certain =
+      (noexcept(argument<A>::template link<call::calling::chosen[I]>(
+           args, std::declval<typename argument<A>::stored&>(), std::declval<dependency_writer&>())) &&
+       ... && true);
+  call* kept = nullptr;
   return node::record(
       call_node<call, F>, place, extras, count,
       [&](void* at) {
         kept = ::new (at) call{std::forward<decltype(function)>(function), {{argument<A>::store(args)}...}};
       },
-      [&](dependency* row) {
-        [[maybe_unused]] dependency_writer writer{row};
-        (argument<A>::template link<call::calling::chosen[I]>(args, part_at<I>(kept->kept), writer), ...);
+      [&](dependency* row) noexcept(certain) {
+        [[maybe_unused]] dependency_writer writer{row, row + count};
+        if constexpr (certain) {
+          (argument<A>::template link<call::calling::chosen[I]>(args, part_at<I>(kept->kept), writer), ...);
+        } else {
+          written_dependencies guard{row, writer};
+          (argument<A>::template link<call::calling::chosen[I]>(args, part_at<I>(kept->kept), writer), ...);
+          if (writer.next != writer.end) refuse_other_lazies();
+          guard.row = writer.next;
+        }
       });
 }
 

@@ -81,7 +81,7 @@ inline constexpr node_type value_node{
 /// Records a value; `construct` makes it at the address it is given. The reference passes to the caller.
 template <class T, class Construct>
 node const* record_value(std::source_location place, node_extras const* extras, Construct&& construct) {
-  return node::record(value_node<T>, place, extras, 0, construct, [](dependency*) {});
+  return node::record(value_node<T>, place, extras, 0, construct, [](dependency*) noexcept {});
 }
 
 template <class T>

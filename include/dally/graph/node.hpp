@@ -190,7 +190,8 @@ class node {
   /// Records a node: `fill(dependencies)` writes `dependency_count` dependencies, each of which holds a reference
   /// that passes to the node, and `construct(payload)` constructs the payload.
   ///
-  /// Errors  resource_error, std::bad_alloc, and whatever `construct` throws; then nothing is recorded
+  /// Errors  resource_error, std::bad_alloc, and whatever `construct` throws; then nothing is recorded. The same if
+  ///         `fill` throws, which must have released by then what it wrote
   template <class Construct, class Fill>
   static node* record(node_type const& type, std::source_location place, node_extras const* extras,
                       std::size_t dependency_count, Construct&& construct, Fill&& fill) {
@@ -200,11 +201,15 @@ class node {
     std::size_t const lead = (prefix + alignment - 1) & ~(alignment - 1);
     node_arena& arena = node_arena::mine();
     std::byte* const memory = arena.allocate(lead + offset + type.payload_size, alignment) + lead;
-    pending guard{memory, nullptr};
+    pending guard{memory, nullptr, nullptr, nullptr};
     if (extras != nullptr) guard.extras = new node_extras{*extras};
     construct(static_cast<void*>(memory + offset));
     node* const recorded = ::new (static_cast<void*>(memory)) node{type, place, dependency_count};
     auto* const row = reinterpret_cast<dependency*>(recorded + 1);
+    if constexpr (!noexcept(fill(row))) {
+      guard.destroy = type.destroy;
+      guard.payload = memory + offset;
+    }
     fill(row);
     std::uint64_t floor = 0;
     for (std::size_t i = 0; i < dependency_count; ++i) {
@@ -231,12 +236,15 @@ class node {
   }
   ~node() = default;
 
-  // What record() has begun: undone if the payload's constructor throws.
+  // What record() has begun: undone if the payload's constructor throws, or `fill`.
   struct pending {
     std::byte* memory;
     node_extras* extras;
+    void (*destroy)(void* payload) noexcept;
+    void* payload;
     ~pending() {
       if (memory == nullptr) return;
+      if (destroy != nullptr) destroy(payload);
       delete extras;
       node_block::of(memory).bury(1);
     }
