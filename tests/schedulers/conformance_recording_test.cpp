@@ -10,12 +10,14 @@
 #include <optional>
 #include <set>
 #include <sstream>
+#include <stdexcept>
 #include <string>
 #include <tuple>
 #include <type_traits>
 #include <unordered_map>
 #include <unordered_set>
 #include <utility>
+#include <variant>
 #include <vector>
 
 #include "support/catch2.hpp"
@@ -143,6 +145,158 @@ DALLY_TEST_ON_EVERY_SCHEDULER("containers without lazies pass through untouched"
   CHECK(delayed(empty)(std::vector<std::string>{}).compute(scheduler));
 }
 
+DALLY_TEST_ON_EVERY_SCHEDULER("a lazy in a variant arrives in the variant of values, in the same alternative") {
+  using recorded = std::variant<std::string, lazy<int>, int, std::vector<lazy<int>>>;
+  using plain = std::variant<std::string, int, int, ints>;
+  auto index_and_value = [](plain const& v) {
+    return std::pair{v.index(), v.index() == 0   ? -1
+                                : v.index() == 1 ? std::get<1>(v)
+                                : v.index() == 2 ? std::get<2>(v)
+                                                 : std::get<3>(v).at(1)};
+  };
+  auto at = [&](recorded const& v) { return delayed(index_and_value)(v).compute(scheduler); };
+  using found = std::pair<std::size_t, int>;
+  CHECK(at(recorded{"text"}) == found{0, -1});
+  CHECK(at(recorded{number(7)}) == found{1, 7});
+  CHECK(at(recorded{std::in_place_index<2>, 8}) == found{2, 8});
+  CHECK(at(recorded{std::vector{number(1), number(9)}}) == found{3, 9});
+  CHECK(dally::compute(scheduler, recorded{number(7)}) == plain{std::in_place_index<1>, 7});
+}
+
+namespace {
+
+struct photo {
+  lazy<std::string> title;
+  std::vector<lazy<int>> pixels;
+  int scale;
+};
+struct plain_photo {
+  std::string title;
+  ints pixels;
+  int scale;
+};
+
+/// A list of lazies that fails where it is told to: at the n-th visit, or when it is rebuilt.
+struct fragile {
+  std::vector<lazy<counted>> parts;
+  int visit_that_throws = 0;
+  bool rebuild_throws = false;
+  int* visits = nullptr;
+};
+
+}  // namespace
+
+template <>
+struct dally::traversal<photo> {
+  using plain = plain_photo;
+  static plain rebuild(photo const& p, auto&& value_of) { return {value_of(p.title), value_of(p.pixels), p.scale}; }
+  static void each(photo const& p, auto&& visit) {
+    visit(p.title);
+    visit(p.pixels);
+  }
+};
+
+template <>
+struct dally::traversal<fragile> {
+  using plain = std::vector<counted>;
+  static plain rebuild(fragile const& f, auto&& value_of) {
+    plain values;
+    for (auto const& part : f.parts) values.push_back(value_of(part));
+    if (f.rebuild_throws) throw std::out_of_range{"rebuild"};
+    return values;
+  }
+  static void each(fragile const& f, auto&& visit) {
+    for (auto const& part : f.parts) visit(part);
+    if (f.visits != nullptr && ++*f.visits == f.visit_that_throws) throw std::out_of_range{"each"};
+  }
+};
+
+DALLY_TEST_ON_EVERY_SCHEDULER(
+    "a type of the user's own that says where its lazies are arrives rebuilt of plain values") {
+  photo const p{delayed(text)("sea"), {number(1), number(2)}, 10};
+  auto describe = [](plain_photo const& q) {
+    return q.title + std::to_string((q.pixels.at(0) + q.pixels.at(1)) * q.scale);
+  };
+  CHECK(delayed(describe)(p).compute(scheduler) == "sea30");
+  CHECK(dally::compute(scheduler, p).pixels == ints{1, 2});
+  auto all = [describe](std::map<int, plain_photo> const& album) {
+    return describe(album.at(1)) + describe(album.at(2));
+  };
+  CHECK(delayed(all)(std::map<int, photo>{{1, p}, {2, p}}).compute(scheduler) == "sea30sea30");
+}
+
+DALLY_TEST_ON_EVERY_SCHEDULER(
+    "a traversal that throws when the call is recorded leaves nothing recorded and nothing lost") {
+  shared_counter calls;
+  auto make = delayed([&calls](int x) {
+    calls.add();
+    return counted{x};
+  });
+  auto size = delayed(
+      [](std::vector<counted> const& v, counted const& other) { return static_cast<int>(v.size()) + other.value(); });
+  // The lazies are visited twice: to be counted, and to become dependencies.
+  for (int const nth : {1, 2}) {
+    CAPTURE(nth);
+    int visits = 0;
+    fragile parts{{make(1), make(2)}, nth, false, &visits};
+    auto other = make(3);
+    std::weak_ptr<int> held;
+    {
+      auto const owner = std::make_shared<int>(4);
+      held = owner;
+      auto holding = delayed([owner](std::vector<counted> const&, counted const&) { return *owner; });
+      CHECK_THROWS_WITH(holding(parts, other), "each");
+    }
+    CHECK(visits == nth);
+    CHECK(held.expired());
+    CHECK(calls.value() == 0);
+    parts.visits = nullptr;
+    CHECK(size(parts, other).compute(scheduler) == 5);
+    CHECK(calls.value() == 3);
+    calls.reset();
+  }
+  CHECK(counted::live() == 0);
+}
+
+DALLY_TEST_ON_EVERY_SCHEDULER("a traversal that throws when the value is rebuilt is that task's failure") {
+  auto make = delayed([](int x) { return counted{x}; });
+  fragile parts{{make(1), make(2)}, 0, true};
+  auto size = delayed([](std::vector<counted> const& v) { return static_cast<int>(v.size()); }, {.name = "sizing"});
+  auto bad = size(parts);
+  std::vector<lazy<int>> several{number(1), bad, number(2)};
+  CHECK_THROWS_WITH(dally::compute(scheduler, several), "rebuild");
+  REQUIRE(dally::last_failure().has_value());
+  CHECK(dally::last_failure()->name == "sizing");
+  CHECK(dally::last_failure()->key == bad.key());
+  CHECK(counted::live() == 0);
+  CHECK(dally::compute(scheduler, several[0], several[2]) == std::tuple{1, 2});
+  parts.rebuild_throws = false;
+  CHECK(size(parts).compute(scheduler) == 2);
+  CHECK_THROWS_WITH(bad.compute(scheduler), "rebuild");
+}
+
+DALLY_TEST_ON_EVERY_SCHEDULER("lazies in a literal or behind a reference reach the task as handles") {
+  shared_counter calls;
+  auto counting = delayed([&calls](int x) {
+    calls.add();
+    return x;
+  });
+  std::vector<lazy<int>> handles{counting(1), counting(2)};
+  auto second = [&scheduler](std::vector<lazy<int>> const& v) { return v.at(1).compute(scheduler) * 10; };
+  auto of_literal = delayed(second)(lazy{handles});
+  static_assert(std::is_same_v<decltype(lazy{handles}), lazy<std::vector<lazy<int>>>>);
+  CHECK(calls.value() == 0);
+  CHECK(of_literal.compute(scheduler) == 20);
+  CHECK(delayed(second)(std::cref(handles)).compute(scheduler) == 20);
+  CHECK(calls.value() == 2);  // each time the second, and never the first
+  auto give_back = delayed([](std::vector<lazy<int>> const& v) { return v; })(lazy{handles});
+  CHECK(dally::same_node(give_back.compute(scheduler).at(0), handles[0]));
+  auto replace = delayed([](std::vector<lazy<int>>& v, int i) { v.at(0) = lazy{i}; });
+  replace(std::ref(handles), 8).compute(scheduler);
+  CHECK(handles[0].compute(scheduler) == 8);
+  CHECK(calls.value() == 2);
+}
+
 DALLY_TEST_ON_EVERY_SCHEDULER("operators on lazies give the operators' values") {
   auto x = number(7), y = number(2);
   auto z = x;
@@ -192,6 +346,11 @@ DALLY_TEST_ON_EVERY_SCHEDULER("pairs, tuples and arrays unpack into lazies") {
   CHECK(dally::compute(scheduler, second, first) == std::tuple{5, 4});
   auto [only] = delayed([] { return std::tuple{6}; })();
   CHECK(only.compute(scheduler) == 6);
+  auto nothing = delayed([] { return std::tuple{}; })();
+  static_assert(std::tuple_size_v<decltype(nothing)> == 0);
+  CHECK(nothing.compute(scheduler) == std::tuple{});
+  CHECK(dally::compute(scheduler, lazy<std::tuple<>>{std::tuple{}}) == std::tuple{});
+  static_assert(!dally::detail::tuple_like<decltype(only)> && !dally::detail::tuple_like<decltype(quotient)>);
 }
 
 namespace {
@@ -230,6 +389,24 @@ DALLY_TEST_ON_EVERY_SCHEDULER("two equal calls are two nodes with different keys
   CHECK(!dally::same_node(x, y));
   CHECK((x + y).compute(scheduler) == 2);
   CHECK(calls.value() == 2);
+}
+
+DALLY_TEST_ON_EVERY_SCHEDULER("a name is a label: calls of one name are calls of their own") {
+  auto f = delayed([](int x) { return x; }, {.name = "same"});
+  auto g = delayed([](int x) { return -x; }, {.name = "same"});
+  auto a = f(1), b = f(1), c = g(1);
+  CHECK(std::set<std::string>{a.name(), b.name(), c.name(), a.key().name(), c.key().name()} ==
+        std::set<std::string>{"same"});
+  CHECK(std::set<dally::key>{a.key(), b.key(), c.key()}.size() == 3);
+  CHECK(dally::compute(scheduler, a, b, c) == std::tuple{1, 1, -1});
+}
+
+DALLY_TEST_ON_EVERY_SCHEDULER("a common sub-expression is one task where it is one lazy") {
+  auto x = number(3), y = number(4);
+  auto sum = x + y;
+  CHECK(dally::prepare(sum * sum).planned().size() == 4);
+  CHECK(dally::prepare((x + y) * (x + y)).planned().size() == 5);
+  CHECK(dally::compute(scheduler, sum * sum, (x + y) * (x + y)) == std::tuple{49, 49});
 }
 
 DALLY_TEST_ON_EVERY_SCHEDULER("a handle is copied, hashed by its key and printed, and none of that runs anything") {

@@ -124,6 +124,56 @@ DALLY_TEST_ON_EVERY_SCHEDULER("calls that nobody computes never run") {
   CHECK(calls.value() == 0);
 }
 
+DALLY_TEST_ON_EVERY_SCHEDULER("an empty handle is refused before anything runs") {
+  shared_counter calls;
+  auto counting = delayed([&calls](int x) {
+    calls.add();
+    return x;
+  });
+  auto x = counting(1), y = counting(2);
+  lazy<int> empty;
+  CHECK_THROWS_AS(dally::compute(scheduler, x, empty, y), dally::graph_error);
+  CHECK_THROWS_AS(dally::compute(scheduler, std::vector{x, y, empty}), dally::graph_error);
+  CHECK_THROWS_AS(dally::persist(scheduler, x, empty), dally::graph_error);
+  CHECK_THROWS_AS(empty.compute(scheduler), dally::graph_error);
+  CHECK_THROWS_AS(counting(empty), dally::graph_error);
+  auto moved_on = std::move(y);
+  CHECK_THROWS_AS((x + y).compute(scheduler), dally::graph_error);  // NOLINT: y has been moved from
+  CHECK(calls.value() == 0);
+  CHECK((x + moved_on).compute(scheduler) == 3);
+}
+
+// A call can take only what was recorded before it, and what is recorded does not change.
+static_assert(!std::is_copy_assignable_v<dally::node> && !std::is_copy_constructible_v<dally::node>);
+
+DALLY_TEST_ON_EVERY_SCHEDULER("no call can take its own result: binding a handle anew records over the old node") {
+  auto x = number(1);
+  auto const first = x;
+  for (int i = 0; i < 10; ++i) {
+    x = delayed(add)(x, x);
+    x = delayed(sum)(std::vector{x, x});
+    x += x;
+  }
+  CHECK(x.compute(scheduler) == 1 << 30);
+  CHECK(first.compute(scheduler) == 1);
+  CHECK(dally::prepare(x).planned().size() == 31);
+  lazy<int> itself;
+  CHECK_THROWS_AS(itself = delayed(add)(itself, 1), dally::graph_error);
+}
+
+DALLY_TEST_ON_EVERY_SCHEDULER("a copy of a handle is another name for its task, and costs none") {
+  shared_counter calls;
+  auto x = delayed([&calls] {
+    calls.add();
+    return 5;
+  })();
+  auto alias = x;
+  lazy<int> const of_alias{alias};
+  CHECK(dally::prepare(x, alias, of_alias, std::vector{x, alias}).planned().size() == 1);
+  CHECK(dally::compute(scheduler, x, alias, of_alias, alias + of_alias) == std::tuple{5, 5, 5, 10});
+  CHECK(calls.value() == 1);
+}
+
 // ---- what comes back ------------------------------------------------------------------------------------------------
 
 DALLY_TEST_ON_EVERY_SCHEDULER("compute returns values in the order of its arguments, and plain ones unchanged") {
@@ -240,6 +290,23 @@ DALLY_TEST_ON_EVERY_SCHEDULER("a prepared graph runs from several threads at onc
   CHECK(right == 80);
 }
 
+DALLY_TEST_ON_EVERY_SCHEDULER("several threads prepare the same graph at once, and each runs it") {
+  std::vector<lazy<std::string>> words;
+  for (int i = 0; i < 200; ++i) words.push_back(delayed([](int x) { return std::to_string(x % 10); })(number(i)));
+  auto join = [](std::string a, std::string const& b) { return a + b; };
+  auto const joined = dally::tree_reduce(words, join);
+  auto const size = delayed([](std::string const& s) { return s.size(); })(joined);
+  std::atomic<int> right{0};
+  on_threads(6, [&](int) {
+    for (int i = 0; i < 5; ++i) {
+      auto const prepared = dally::prepare(joined, size, words[7]);
+      auto const [text_of_all, length, seventh] = prepared(scheduler);
+      right += text_of_all.substr(0, 12) == "012345678901" && length == 200 && seventh == "7";
+    }
+  });
+  CHECK(right == 30);
+}
+
 DALLY_TEST_ON_EVERY_SCHEDULER("twenty threads compute the same graph at once, each its own run") {
   shared_counter calls;
   auto leaf = delayed([&calls](int x) {
@@ -328,6 +395,30 @@ DALLY_TEST_ON_EVERY_SCHEDULER("an output survives by-value tasks, and results en
   CHECK(delayed(value_of)(lazy{std::move(value)}).compute(scheduler) == 3);
   CHECK(counted::copies() == 0);
   CHECK(used.compute(scheduler) == 3);
+}
+
+DALLY_TEST_ON_EVERY_SCHEDULER(
+    "a persisted value is shared by later graphs, also of several threads, and never copied") {
+  auto kept = delayed(make_counted)(3).persist(scheduler);
+  counted::reset();
+  CHECK(counted::live() == 1);
+  auto plus = delayed([](counted const& x, int i) { return x.value() + i; });
+  std::atomic<int> right{0};
+  on_threads(4, [&](int t) {
+    for (int i = 0; i < 10; ++i) {
+      right += dally::compute(scheduler, plus(kept, t) + plus(kept, i), plus(kept, 0)) == std::tuple{6 + t + i, 3};
+    }
+  });
+  CHECK(right == 40);
+  auto again = kept.persist(scheduler);
+  CHECK(dally::same_node(again, kept));
+  CHECK(dally::prepare(plus(again, 1))(scheduler) == 4);
+  CHECK(counted::copies() == 0);
+  CHECK(counted::live() == 1);
+  // Whoever wants a value of its own gets a copy, so that the kept one stays whole.
+  CHECK(delayed([](counted x) { return x.value(); })(kept).compute(scheduler) == 3);
+  CHECK(counted::copies() == 1);
+  CHECK(delayed(value_of)(kept).compute(scheduler) == 3);
 }
 
 DALLY_TEST_ON_EVERY_SCHEDULER("move-only results have any number of readers and one taker, which runs last") {
@@ -470,6 +561,43 @@ DALLY_TEST_ON_EVERY_SCHEDULER("an observer is not told of the runs that tasks st
   CHECK(seen.finished_.size() == 3);
 }
 
+namespace {
+
+/// What the caller wants its tasks to see, on whatever thread they run.
+thread_local std::string const* context = nullptr;
+
+/// Hands a context to each task, on the thread that runs it.
+class context_giver : public dally::observer {
+ public:
+  explicit context_giver(std::string given) : given_{std::move(given)} {}
+  void task_started(dally::run const&, dally::node_id, unsigned) noexcept override { context = &given_; }
+
+ private:
+  std::string given_;
+};
+
+/// What the task was given, which the next one on this thread will not find.
+std::string take_context(int) {
+  auto const* const given = std::exchange(context, nullptr);
+  return given != nullptr ? *given : "none";
+}
+
+}  // namespace
+
+DALLY_TEST_ON_EVERY_SCHEDULER(
+    "task_started is told on the thread of the task, just before it: tasks see a caller's context") {
+  std::vector<lazy<std::string>> tasks;
+  for (int i = 0; i < 100; ++i) tasks.push_back(delayed(take_context)(number(i)));
+  CHECK(dally::compute(scheduler, tasks) == std::vector<std::string>(100, "none"));
+  // The threads are there now; what one run gives them is not what the next one gives.
+  for (auto const* const given : {"first", "second"}) {
+    context_giver giver{given};
+    CHECK(dally::compute({.scheduler = scheduler, .observers = {&giver}}, tasks) ==
+          std::vector<std::string>(100, given));
+  }
+  context = nullptr;
+}
+
 // ---- order ----------------------------------------------------------------------------------------------------------
 
 TEST_CASE("synchronous runs small graphs on the caller, in the order of recording", "[schedulers][synchronous]") {
@@ -491,6 +619,38 @@ TEST_CASE("synchronous runs small graphs on the caller, in the order of recordin
     CHECK(order == expected);
   }
   CHECK(std::all_of(where.begin(), where.end(), [](auto id) { return id == std::this_thread::get_id(); }));
+}
+
+TEST_CASE("synchronous runs every graph in exactly the plan's order, each time", "[schedulers][synchronous]") {
+  struct order_of_tasks : dally::observer {
+    void task_started(dally::run const& in, dally::node_id n, unsigned) noexcept override {
+      ids.push_back(n);
+      keys.push_back(in.key(n));
+    }
+    std::vector<dally::node_id> ids;
+    std::vector<dally::key> keys;
+  };
+  auto join = [](std::string const& a, std::string const& b) { return a + b; };
+  std::vector<lazy<std::string>> words;
+  for (int i = 0; i < 40; ++i) words.push_back(delayed([](int x) { return std::to_string(x); })(number(i)));
+  for (std::size_t i = 0; i < 160; ++i) words.push_back(delayed(join)(words[i * 7 % 40], words[i]));
+  auto const prepared = dally::prepare(dally::tree_reduce(words, join));
+  order_of_tasks seen, again;
+  prepared({.scheduler = dally::synchronous{}, .observers = {&seen}});
+  prepared({.scheduler = dally::synchronous{}, .observers = {&again}});
+  std::vector<dally::node_id> expected(prepared.planned().size());
+  std::iota(expected.begin(), expected.end(), 0U);
+  CHECK(seen.ids == expected);
+  CHECK(seen.keys == again.keys);
+  // The plan's order is not that of recording here: results that own memory are used up early.
+  bool recorded_order = true;
+  for (std::size_t n = 0; n + 1 < expected.size(); ++n) {
+    auto const number_of = [&](std::size_t i) {
+      return prepared.planned().task(static_cast<dally::node_id>(i)).number();
+    };
+    recorded_order = recorded_order && number_of(n) < number_of(n + 1);
+  }
+  CHECK(!recorded_order);
 }
 
 TEST_CASE("shuffled runs in the order that its seed says", "[schedulers][shuffled]") {
