@@ -1,19 +1,29 @@
 #include "dally/core/token.hpp"
 
+#include <algorithm>
 #include <array>
+#include <bit>
 #include <cmath>
+#include <cstddef>
+#include <cstdint>
 #include <functional>
 #include <limits>
 #include <map>
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <random>
+#include <set>
 #include <string>
+#include <tuple>
 #include <unordered_map>
+#include <unordered_set>
+#include <utility>
 #include <variant>
 #include <vector>
 
 #include "support/catch2.hpp"
+#include "support/sanitizers.hpp"
 
 using dally::token;
 using dally::token_of;
@@ -131,6 +141,70 @@ TEST_CASE("the order in which a hash table holds its elements does not count", "
   CHECK(token_of(up) == token_of(down));
   down[7] = "seven";
   CHECK(token_of(up) != token_of(down));
+}
+
+TEST_CASE("a hash table of a hundred thousand elements has a token in good time", "[token]") {
+  constexpr int size = dally::tests::sanitized ? 20'000 : 100'000;  // a quadratic sort would take minutes
+  std::unordered_map<int, int> up;
+  std::unordered_map<int, int> down;
+  down.rehash(1'000'000);
+  for (int i = 0; i < size; ++i) up[i] = i * i % 1009;
+  for (int i = size; i-- > 0;) down[i] = i * i % 1009;
+  CHECK(token_of(up) == token_of(down));
+  ++down[size / 2];
+  CHECK(token_of(up) != token_of(down));
+}
+
+TEST_CASE("tokens are sorted as std::sort sorts them", "[token]") {
+  std::mt19937 random{7};
+  for (std::size_t size = 0; size < 200; ++size) {
+    std::vector<token> tokens(size);
+    for (token& t : tokens) t = {random() % 5, random() % (size + 1)};  // some of them equal
+    auto expected = tokens;
+    std::sort(expected.begin(), expected.end());
+    dally::detail::sort_tokens(tokens.data(), tokens.size());
+    REQUIRE(tokens == expected);
+  }
+}
+
+TEST_CASE("a hash table may hold equal elements, and be empty", "[token]") {
+  using bag = std::unordered_multiset<std::string>;
+  CHECK(token_of(bag{"a", "b", "a"}) == token_of(bag{"b", "a", "a"}));
+  CHECK(token_of(bag{"a", "b", "a"}) != token_of(bag{"a", "b"}));
+  CHECK(token_of(bag{"a", "b", "a"}) != token_of(bag{"a", "b", "b"}));
+  CHECK(token_of(bag{}) == token_of(bag{}));
+  CHECK(token_of(bag{}) != token_of(bag{""}));
+}
+
+TEST_CASE("an empty container is a value like others, and no other's", "[token]") {
+  CHECK(token_of(std::string{}) == token_of(""));
+  CHECK(token_of(std::vector<int>{}) == token_of(std::vector<int>{}));
+  std::set<token> const different{token_of(std::string{}),
+                                  token_of(std::vector<int>{}),
+                                  token_of(std::vector<int>{0}),
+                                  token_of(std::vector<std::string>{}),
+                                  token_of(std::vector<std::string>{""}),
+                                  token_of(std::vector<std::string>{"", ""}),
+                                  token_of(std::tuple<>{}),
+                                  token_of(std::pair{std::vector<int>{}, std::vector<int>{1}}),
+                                  token_of(std::pair{std::vector<int>{1}, std::vector<int>{}})};
+  CHECK(different.size() == 9);
+}
+
+TEST_CASE("an ordered container counts in its order", "[token]") {
+  CHECK(token_of(std::map<int, int>{{1, 2}, {3, 4}}) == token_of(std::map<int, int>{{3, 4}, {1, 2}}));
+  CHECK(token_of(std::map<int, int>{{1, 2}, {3, 4}}) != token_of(std::map<int, int>{{1, 4}, {3, 2}}));
+  CHECK(token_of(std::map<int, int>{{1, 2}}) != token_of(std::map<int, int>{{2, 1}}));
+  CHECK(token_of(std::multimap<int, int>{{1, 2}, {1, 3}}) != token_of(std::multimap<int, int>{{1, 3}, {1, 2}}));
+  CHECK(token_of(std::vector<int>{1, 2}) != token_of(std::vector<int>{2, 1}));
+}
+
+TEST_CASE("every NaN counts by its bits, also inside of a container", "[token]") {
+  auto const quiet = std::numeric_limits<double>::quiet_NaN();
+  CHECK(token_of(std::vector{1.0, quiet}) == token_of(std::vector{1.0, quiet}));
+  CHECK(token_of(std::vector{0.0}) != token_of(std::vector{-0.0}));
+  CHECK(token_of(quiet) != token_of(std::bit_cast<double>(std::bit_cast<std::uint64_t>(quiet) + 1)));
+  CHECK(token_of(std::optional{-0.0F}) != token_of(std::optional{0.0F}));
 }
 
 TEST_CASE("a type says itself what its token is, and what cannot be told for certain has none", "[token]") {
