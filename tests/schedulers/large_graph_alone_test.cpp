@@ -1,9 +1,12 @@
 // Long and wide graphs on a stack of 8 MiB: no recursion over edges anywhere.
 
 #include <pthread.h>
+#include <unistd.h>
 
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <fstream>
 #include <functional>
 #include <optional>
 #include <stdexcept>
@@ -132,4 +135,59 @@ TEST_CASE("a long chain becomes DOT text", "[schedulers][large]") {
   std::string text;
   on_8_mib_of_stack([&] { text = dally::to_dot(chain()); });
   CHECK(text.starts_with("digraph"));
+}
+
+namespace {
+
+// A tenth under a sanitizer, as above.
+constexpr int loop_length = dally::tests::sanitized ? 100'000 : 1'000'000;
+
+/// How much memory this process has in use, and the most that `look` has seen.
+class resident_memory {
+ public:
+  static std::size_t now() {
+    std::ifstream pages_of{"/proc/self/statm"};
+    std::size_t all = 0, resident = 0;
+    pages_of >> all >> resident;
+    return resident * static_cast<std::size_t>(sysconf(_SC_PAGESIZE));
+  }
+  void look() {
+    auto const seen = now();
+    for (auto most = most_.load(); most < seen && !most_.compare_exchange_weak(most, seen);) {
+    }
+  }
+  [[nodiscard]] std::size_t most() const { return most_; }
+
+ private:
+  std::atomic<std::size_t> most_{0};
+};
+resident_memory memory;
+
+/// A loop as a graph that grows: each task returns the next one, and a text that each makes longer and shorter again.
+lazy<int> loop(int left, std::string const& text) {
+  if (left % 1'000 == 0) memory.look();
+  if (left == 0) return lazy{static_cast<int>(text.size())};
+  auto next_text = delayed([](std::string t) { return t.size() < 100 ? t + 'x' : std::string{}; })(text);
+  return dally::flatten(delayed(loop)(left - 1, next_text));
+}
+
+}  // namespace
+
+TEMPLATE_LIST_TEST_CASE("a loop of a million flattened tasks takes constant stack and memory", "[schedulers][large]",
+                        dally::tests::schedulers) {
+  dally::any_scheduler const scheduler = TestType{}();
+  int result = 0;
+  std::size_t before = 0, most = 0;
+  on_8_mib_of_stack([&] {
+    auto const warm_up = dally::flatten(delayed(loop)(10'000, std::string{}));
+    result = warm_up.compute(scheduler);
+    before = resident_memory::now();
+    memory.look();
+    result = dally::flatten(delayed(loop)(loop_length, std::string{})).compute(scheduler);
+    most = memory.most();
+  });
+  CHECK(result == loop_length % 101);
+  // A million nodes that stayed would be 100 MB and more.
+  std::size_t const allowed = std::size_t{dally::tests::sanitized ? 64U : 8U} << 20;  // sanitizers keep freed memory
+  CHECK(most <= before + allowed);
 }
