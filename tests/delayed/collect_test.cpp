@@ -166,3 +166,38 @@ TEST_CASE("the lesson's answers agree", "[collect][lazy]") {
   CHECK(compute(synchronous{}, chain, total, dally::tree_reduce(output, std::plus<>{})) ==
         std::tuple{4950, 4950, 4950});
 }
+
+TEST_CASE("the calls that map records have the place of their caller, or of their wrapped function",
+          "[collect][place]") {
+  auto const sum = [](auto const&... x) { return (x + ... + 0); };
+  std::vector const a{1, 2};
+  std::array const b{lazy{3}, lazy{4}};
+  std::list const c{5, 6};
+  auto const line = __LINE__ + 1;
+  auto one = dally::map(sum, a);
+  auto two = dally::map(sum, a, b);
+  auto three = dally::map(sum, a, b, c);
+  auto const wrapped = delayed(sum);
+  auto by_wrapped = dally::map(wrapped, a, b, c, a, c);
+  auto place = [](lazy<int> const& x) { return recorded_node(x)->place(); };
+  CHECK(place(one.at(0)).line() == line);
+  CHECK(place(two.at(1)).line() == line + 1);
+  CHECK(place(three.at(0)).line() == line + 2);
+  CHECK(place(by_wrapped.at(0)).line() == line + 3);
+  CHECK(std::string{place(one.at(0)).file_name()}.ends_with("collect_test.cpp"));
+  CHECK(one.at(0).name() == "lambda at collect_test.cpp:" + std::to_string(line));
+  CHECK(compute(synchronous{}, one, two, three, by_wrapped) ==
+        std::tuple{std::vector{1, 2}, std::vector{4, 6}, std::vector{9, 12}, std::vector{15, 20}});
+  CHECK(compute(synchronous{}, dally::map(sum, a, b, c, a, c)) == std::vector{15, 20});
+}
+
+TEST_CASE("map ends with the shortest of its ranges", "[collect]") {
+  std::vector<int> const three{1, 2, 3};
+  std::list<int> const two{10, 20};
+  auto const add = [](int x, int y) { return x + y; };
+  CHECK(compute(synchronous{}, dally::map(add, three, two)) == std::vector{11, 22});
+  CHECK(compute(synchronous{}, dally::map(add, two, three)) == std::vector{11, 22});
+  CHECK(dally::map(add, three, std::vector<int>{}).empty());
+  int const plain[] = {7, 8};
+  CHECK(compute(synchronous{}, dally::map(add, plain, two)) == std::vector{17, 28});
+}

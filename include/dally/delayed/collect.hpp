@@ -2,8 +2,8 @@
 
 #include <cstddef>
 #include <iterator>
+#include <source_location>
 #include <string_view>
-#include <tuple>
 #include <type_traits>
 #include <utility>
 #include <vector>
@@ -112,30 +112,61 @@ template <class Range, class Op, class Initial>
   return handle{combine(std::move(first), tree_reduce(range, std::move(op), place))};
 }
 
-/// One recorded call of `f` for each element of the ranges, taken side by side up to the end of the shortest; elements
-/// may be lazy. Shape: a vector of lazies.
-template <class Fn, class Range, class... Ranges>
-[[nodiscard]] auto map(Fn&& f, Range const& range, Ranges const&... ranges) {
-  auto const call = [&] {
-    if constexpr (detail::is_delayed<std::decay_t<Fn>>) {
-      return std::forward<Fn>(f);
-    } else {
-      return delayed<std::decay_t<Fn>>{std::forward<Fn>(f)};
-    }
-  }();
+namespace detail {
+
+/// One call of `call` for each element of the ranges.
+template <class Call, class Range, class... Ranges>
+auto map_calls(Call const& call, Range const& range, Ranges const&... ranges) {
   std::vector<decltype(call(*std::begin(range), *std::begin(ranges)...))> calls;
   if constexpr (requires { range.size(); }) calls.reserve(range.size());
-  auto at = std::begin(range);
-  auto others = std::make_tuple(std::begin(ranges)...);
-  std::apply(
-      [&](auto&... other) {
-        for (; at != std::end(range) && ((other != std::end(ranges)) && ... && true);
-             ++at, (static_cast<void>(++other), ...)) {
-          calls.push_back(call(*at, *other...));
-        }
-      },
-      others);
+  [&](auto at, auto... other) {
+    for (; at != std::end(range) && ((other != std::end(ranges)) && ... && true);
+         ++at, (static_cast<void>(++other), ...)) {
+      calls.push_back(call(*at, *other...));
+    }
+  }(std::begin(range), std::begin(ranges)...);
   return calls;
+}
+
+/// `f` as a delayed function: itself, or wrapped at `place`.
+template <class Fn>
+decltype(auto) as_delayed(Fn&& f, std::source_location place) {
+  if constexpr (is_delayed<std::decay_t<Fn>>) {
+    return std::forward<Fn>(f);
+  } else {
+    return delayed<std::decay_t<Fn>>{std::forward<Fn>(f), place};
+  }
+}
+
+}  // namespace detail
+
+/// One recorded call of `f` for each element of the ranges, taken side by side up to the end of the shortest; elements
+/// may be lazy. Shape: a vector of lazies.
+///
+/// Place  where map is called, or where `f` was wrapped if it is a delayed function. A plain function over more than
+///        three ranges cannot tell its caller: wrap it
+template <class Fn, class Range>
+[[nodiscard]] auto map(Fn&& f, Range const& range, std::source_location place = std::source_location::current()) {
+  return detail::map_calls(detail::as_delayed(std::forward<Fn>(f), place), range);
+}
+template <class Fn, class Range1, class Range2>
+  requires(!std::is_same_v<Range2, std::source_location>)
+[[nodiscard]] auto map(Fn&& f, Range1 const& range1, Range2 const& range2,
+                       std::source_location place = std::source_location::current()) {
+  return detail::map_calls(detail::as_delayed(std::forward<Fn>(f), place), range1, range2);
+}
+template <class Fn, class Range1, class Range2, class Range3>
+  requires(!std::is_same_v<Range3, std::source_location>)
+[[nodiscard]] auto map(Fn&& f, Range1 const& range1, Range2 const& range2, Range3 const& range3,
+                       std::source_location place = std::source_location::current()) {
+  return detail::map_calls(detail::as_delayed(std::forward<Fn>(f), place), range1, range2, range3);
+}
+template <class Fn, class Range1, class Range2, class Range3, class Range4, class... Ranges>
+  requires(!std::is_same_v<Range4, std::source_location>)
+[[nodiscard]] auto map(Fn&& f, Range1 const& range1, Range2 const& range2, Range3 const& range3, Range4 const& range4,
+                       Ranges const&... ranges) {
+  return detail::map_calls(detail::as_delayed(std::forward<Fn>(f), std::source_location::current()), range1, range2,
+                           range3, range4, ranges...);
 }
 
 }  // namespace dally
