@@ -463,6 +463,31 @@ DALLY_TEST_ON_EVERY_SCHEDULER("a move-only result that is wanted twice is refuse
   CHECK(calls.value() == 1);
 }
 
+DALLY_TEST_ON_EVERY_SCHEDULER(
+    "a container of move-only values moves only, too: one taker, which runs last, and no second") {
+  using boxes = std::vector<std::unique_ptr<int>>;
+  shared_counter calls;
+  auto made = delayed(
+      [&calls] {
+        calls.add();
+        boxes all;
+        all.push_back(std::make_unique<int>(7));
+        return all;
+      },
+      {.name = "boxed"})();
+  auto take = delayed([](boxes b) { return *b.at(0); }, {.name = "taker"});
+  auto read = delayed([](boxes const& b) { return *b.at(0); });
+  CHECK_THROWS_AS((take(made) + take(made)).compute(scheduler), dally::graph_error);
+  CHECK_THROWS_WITH((take(made) + take(made)).compute(scheduler), contains("taker") && contains("boxed"));
+  CHECK_THROWS_AS(dally::compute(scheduler, made, take(made)), dally::graph_error);
+  CHECK(calls.value() == 0);
+  auto taken = take(made);  // recorded first, runs last
+  std::vector<lazy<int>> values{taken};
+  for (int i = 0; i < 10; ++i) values.push_back(read(made));
+  CHECK(dally::compute(scheduler, values) == ints(11, 7));
+  CHECK_THROWS_AS(take(made.persist(scheduler)).compute(scheduler), dally::graph_error);
+}
+
 DALLY_TEST_ON_EVERY_SCHEDULER("a result is destroyed as soon as its last consumer has finished") {
   std::atomic<int> most{0};
   auto plus_one = delayed([&most](counted const& x) {

@@ -59,12 +59,12 @@ std::string literal_label(node const& self) {
 }
 
 template <class T>
-inline constexpr result_rules rules_of{&depth_first_order, std::is_copy_constructible_v<T> ? nullptr : &arrange_takers};
+inline constexpr result_rules rules_of{&depth_first_order, copyable_v<T> ? nullptr : &arrange_takers};
 
 /// What plans with results of type T must know of them.
 template <class T>
 constexpr result_rules const* rules_for() {
-  if constexpr (tracked_v<T> || !std::is_copy_constructible_v<T>) {
+  if constexpr (tracked_v<T> || !copyable_v<T>) {
     return &rules_of<T>;
   } else {
     return nullptr;
