@@ -2,11 +2,13 @@
 
 #include <dally/dally.hpp>
 
+#include <any>
 #include <array>
 #include <atomic>
 #include <concepts>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -40,6 +42,7 @@ struct alignas(64) cache_line {
 struct alignas(32) half_line {
   char value = 2;
 };
+using boxes = std::vector<std::unique_ptr<int>>;
 using megabyte = std::array<char, 1 << 20>;
 
 /// What a task makes comes out of each kind of run, passed on by reference and by value in between.
@@ -94,7 +97,6 @@ TEST_CASE("results that can only be moved, and large ones", "[lazy][slot]") {
 }
 
 TEST_CASE("a container of move-only values is a result like any other", "[lazy][slot]") {
-  using boxes = std::vector<std::unique_ptr<int>>;
   auto make = delayed([] {
     boxes all;
     all.push_back(std::make_unique<int>(3));
@@ -122,6 +124,77 @@ TEST_CASE("a container of move-only values is a result like any other", "[lazy][
   static_assert(dally::copyable_v<std::vector<std::string>> && dally::copyable_v<std::map<int, std::vector<int>>>);
   static_assert(dally::copyable_v<lazy<std::unique_ptr<int>>> && dally::copyable_v<boxes::iterator>);
   static_assert(dally::copyable_v<std::shared_ptr<std::unique_ptr<int>>> && dally::copyable_v<std::array<int, 3>>);
+}
+
+namespace {
+
+struct crate {
+  int number;
+  boxes content;
+  std::string label;
+};
+struct truck : crate {
+  std::vector<crate> more;
+};
+struct labelled {
+  std::string label;
+  std::vector<int> numbers;
+  std::any extra;
+  std::function<int()> call;
+};
+struct tree {
+  std::string label;
+  std::vector<tree> children;
+};
+struct tree_of_boxes {
+  std::vector<tree_of_boxes> children;
+  boxes content;
+};
+struct street;
+struct town {
+  std::string label;
+  std::vector<street> streets;
+};
+struct street {
+  std::map<int, town> ends;
+  std::string label;
+};
+struct nested_in_line {
+  crate inner;
+};
+struct with_union {
+  std::string label;
+  union {
+    int number;
+    float real;
+  };
+};
+struct of_handles {
+  lazy<int> number;
+  std::vector<lazy<boxes>> content;
+};
+
+// Asked for their fields, aggregates say what their elements say; one may hold itself.
+static_assert(!dally::copyable_v<crate> && !dally::copyable_v<truck> && !dally::copyable_v<nested_in_line>);
+static_assert(!dally::copyable_v<std::map<int, std::optional<crate>>> && !dally::copyable_v<tree_of_boxes>);
+static_assert(dally::copyable_v<labelled> && dally::copyable_v<tree> && dally::copyable_v<town>);
+static_assert(dally::copyable_v<street> && dally::copyable_v<with_union> && dally::copyable_v<of_handles>);
+
+}  // namespace
+
+TEST_CASE("an aggregate that holds what only moves is a result that only moves", "[lazy][slot]") {
+  auto made = delayed([] {
+    crate c{4, {}, "glass"};
+    c.content.push_back(std::make_unique<int>(5));
+    return c;
+  })();
+  CHECK(value(delayed([](crate const& c) { return *c.content.at(0) + c.number; })(made)) == 9);
+  CHECK(*value(made).content.at(0) == 5);
+  auto loaded = delayed([](crate c) { return nested_in_line{std::move(c)}; })(made);
+  CHECK(*value(delayed([](nested_in_line n) { return std::move(n.inner.content.at(0)); })(loaded)) == 5);
+  auto take = delayed([](crate c) { return c.number; });
+  CHECK_THROWS_AS(value(take(made) + take(made)), dally::graph_error);
+  CHECK(value(delayed([](crate const& c) { return c.label; })(crate{1, {}, "literal"})) == "literal");
 }
 
 TEST_CASE("functions that return references, const values or nothing", "[lazy]") {

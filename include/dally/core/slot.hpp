@@ -31,20 +31,59 @@ using stored_t = std::conditional_t<std::is_void_v<T>, std::monostate, T>;
 
 namespace detail {
 
-template <class T>
-struct copies : std::bool_constant<std::is_copy_constructible_v<T>> {};
+template <class T, class... Asking>
+constexpr bool copies();
 
-}  // namespace detail
+enum class field_kind : unsigned char { any, copied, not_copied };
 
-/// Whether a T can be copied. Containers claim that they can, whatever their elements: so these are asked as well.
-template <class T>
-inline constexpr bool copyable_v = detail::copies<T>::value;
+/// Stands for a field of the aggregate T: one of any type, of a type that is copied, or of one that only claims to be.
+template <field_kind Kind, class T, class... Asking>
+struct field {
+  template <class U>
+    requires(!std::is_same_v<U, T> && !std::is_same_v<U, field> &&
+             (Kind == field_kind::any ||
+              (std::is_copy_constructible_v<U> && copies<U, T, Asking...>() == (Kind == field_kind::copied))))
+  operator U() const;
+};
 
-namespace detail {
+// Parentheses, since braces would leave out those around the fields of a field.
+template <class T, class... Fields>
+concept made_of = requires { T(Fields{}...); };
 
-template <class Tuple, std::size_t... I>
-constexpr bool all_copyable(std::index_sequence<I...>) {
-  return (copyable_v<std::tuple_element_t<I, Tuple>> && ... && true);
+template <class T, field_kind Kind, class... Asking, std::size_t... I>
+constexpr bool fields_are(std::index_sequence<I...>) {
+  return made_of<T, std::conditional_t<I == I, field<Kind, T, Asking...>, void>...>;
+}
+
+/// Whether the last of these fields only claims to be copied.
+template <class T, class... Asking, std::size_t... I>
+constexpr bool last_is_not_copied(std::index_sequence<I...>) {
+  return made_of<T, std::conditional_t<I == I, field<field_kind::any, T>, void>...,
+                 field<field_kind::not_copied, T, Asking...>>;
+}
+
+/// Whether as many of the fields of an aggregate as can be told, up to 12, are copied.
+template <class T, std::size_t Fields, class... Asking>
+constexpr bool fields_copy() {
+  if constexpr (Fields == 0) {
+    return true;
+  } else if constexpr (fields_are<T, field_kind::any>(std::make_index_sequence<Fields>{})) {
+    if constexpr (fields_are<T, field_kind::copied, Asking...>(std::make_index_sequence<Fields>{})) {
+      return true;
+    } else {
+      // GCC 12 makes no anonymous union of such a field, so that is no proof yet.
+      return []<std::size_t... I>(std::index_sequence<I...>) {
+        return !(last_is_not_copied<T, Asking...>(std::make_index_sequence<I>{}) || ...);
+      }(std::make_index_sequence<Fields>{});
+    }
+  } else {
+    return fields_copy<T, Fields - 1, Asking...>();
+  }
+}
+
+template <class Tuple, class... Asking, std::size_t... I>
+constexpr bool elements_copy(std::index_sequence<I...>) {
+  return (copies<std::tuple_element_t<I, Tuple>, Tuple, Asking...>() && ... && true);
 }
 
 /// A container, an array or an optional: what has its elements in it, as a view or a handle has not.
@@ -53,16 +92,31 @@ concept holds_elements = requires { typename T::value_type; } &&
                          (requires { typename T::allocator_type; } || requires { std::tuple_size<T>::value; } ||
                           requires(T const& t) { t.has_value(); });
 
-template <class T>
-  requires(std::is_copy_constructible_v<T> && holds_elements<T>)
-struct copies<T> : copies<typename T::value_type> {};
-
-// A pair or a tuple.
-template <class T>
-  requires(std::is_copy_constructible_v<T> && !holds_elements<T> && requires { std::tuple_size<T>::value; })
-struct copies<T> : std::bool_constant<all_copyable<T>(std::make_index_sequence<std::tuple_size_v<T>>{})> {};
+/// Whether a T can be copied; `Asking` are the types that have a T inside, and may stand inside of it again.
+template <class T, class... Asking>
+constexpr bool copies() {
+  if constexpr (!std::is_copy_constructible_v<T>) {
+    return false;
+  } else if constexpr (std::is_trivially_copy_constructible_v<T> || (std::is_same_v<T, Asking> || ...)) {
+    return true;
+  } else if constexpr (holds_elements<T>) {
+    return copies<typename T::value_type, T, Asking...>();
+  } else if constexpr (requires { std::tuple_size<T>::value; }) {
+    return elements_copy<T, Asking...>(std::make_index_sequence<std::tuple_size_v<T>>{});
+  } else if constexpr (std::is_aggregate_v<T>) {
+    return fields_copy<T, 12, Asking...>();
+  } else {
+    return true;
+  }
+}
 
 }  // namespace detail
+
+/// Whether a T can be copied. Containers claim that they can, whatever their elements, and so do aggregates that hold
+/// such: they are asked for their elements and first 12 fields. A class of your own that is no aggregate must delete
+/// its copy constructor where it holds a container of what only moves.
+template <class T>
+inline constexpr bool copyable_v = detail::copies<T>();
 
 inline constexpr std::size_t largest_in_slot = 64;
 inline constexpr std::size_t largest_slot_alignment = 16;
