@@ -17,60 +17,23 @@
 #include <vector>
 
 #include "support/catch2.hpp"
+#include "support/noted_tasks.hpp"
 #include "support/random_graphs.hpp"
 #include "support/schedulers.hpp"
-#include "support/shared.hpp"
 
 using dally::delayed;
 using dally::lazy;
 using dally::tests::first_seed;
 using dally::tests::graphs_to_try;
-using dally::tests::shared_log;
 
 namespace {
 
-using ints = std::vector<int>;
+using namespace dally::tests::noted;
 
-// ---- the tasks: each notes its id, and none overflows ---------------------------------------------------------------
-
-shared_log& ran() {
-  static shared_log log;
-  return log;
-}
-
-int mixed(std::uint64_t a, std::uint64_t b) { return static_cast<int>((a * 2654435761u + b * 40503u) % 1'000'003); }
-
-int leaf(int id, int x) { return ran().append(id), x; }
-int mix(int id, int a, int b) { return ran().append(id), mixed(std::uint64_t(a), std::uint64_t(b)); }
-int narrow(int id, std::int64_t a) { return ran().append(id), mixed(std::uint64_t(a), 1); }
-int length(int id, std::string const& s) { return ran().append(id), static_cast<int>(s.size()); }
-int fold(int id, ints const& v) {
-  ran().append(id);
-  int result = 0;
-  for (int x : v) result = mixed(std::uint64_t(result), std::uint64_t(x));
-  return result;
-}
+int narrow(int id, std::int64_t a) { return ran().append(id), mixed(a, 1); }
 std::int64_t widen(int id, int a) { return ran().append(id), std::int64_t{a} << 20; }
 std::int64_t combine(int id, std::int64_t a, std::int64_t b) {
   return ran().append(id), (a ^ (b >> 3)) & 0xffff'ffff'ffff;
-}
-std::string spell(int id, int a) { return ran().append(id), std::to_string(a); }
-std::string concatenate(int id, std::string a, std::string const& b) {
-  ran().append(id);
-  a += b;
-  a.resize(std::min<std::size_t>(a.size(), 48));
-  return a;
-}
-std::string pick(int id, std::map<int, std::string> const& words, int which) {
-  ran().append(id);
-  auto at = words.lower_bound(which % 4);
-  return at == words.end() ? "none" : at->second;
-}
-ints append(int id, ints v, int x) {
-  ran().append(id);
-  v.push_back(x);
-  if (v.size() > 24) v.erase(v.begin(), v.begin() + 12);
-  return v;
 }
 ints both(int id, ints a, ints b) {
   ran().append(id);
@@ -78,7 +41,6 @@ ints both(int id, ints a, ints b) {
   a.resize(std::min<std::size_t>(a.size(), 24));
   return a;
 }
-ints gather(int id, ints of) { return ran().append(id), of; }
 
 // ---- a graph as data ------------------------------------------------------------------------------------------------
 
@@ -152,7 +114,7 @@ class recursion {
       case operation::concatenate:
         return concatenate(id, text(0), text(1));
       case operation::pick:
-        return pick(id, {{1, text(0)}, {3, text(1)}}, number(2));
+        return pick_word(id, {{1, text(0)}, {3, text(1)}}, number(2));
       case operation::append:
         return append(id, list(0), number(1));
       case operation::both:
@@ -266,7 +228,7 @@ class recording {
         result = delayed(concatenate)(id, texts[0], texts[1]);
         break;
       case operation::pick:
-        result = delayed(pick)(id, std::map<int, lazy<std::string>>{{1, texts[0]}, {3, texts[1]}}, numbers[0]);
+        result = delayed(pick_word)(id, std::map<int, lazy<std::string>>{{1, texts[0]}, {3, texts[1]}}, numbers[0]);
         break;
       case operation::append:
         result = delayed(append)(id, lists[0], numbers[0]);

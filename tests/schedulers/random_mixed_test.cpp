@@ -20,6 +20,7 @@
 #include <vector>
 
 #include "support/catch2.hpp"
+#include "support/noted_tasks.hpp"
 #include "support/random_graphs.hpp"
 #include "support/schedulers.hpp"
 #include "support/shared.hpp"
@@ -29,19 +30,12 @@ using dally::lazy;
 using dally::tests::first_seed;
 using dally::tests::graphs_to_try;
 using dally::tests::shared_array;
-using dally::tests::shared_log;
 
 namespace {
 
-using ints = std::vector<int>;
+using namespace dally::tests::noted;
+
 using box = std::unique_ptr<int>;
-
-// ---- the tasks: each notes its id, and none overflows ---------------------------------------------------------------
-
-shared_log& ran() {
-  static shared_log log;
-  return log;
-}
 
 constexpr std::size_t most_nodes = 256;
 
@@ -51,38 +45,6 @@ shared_array<std::atomic<int>>& cells() {
   return all;
 }
 
-int mixed(int a, int b) {
-  return static_cast<int>((std::uint64_t(a) * 2654435761u + std::uint64_t(b) * 40503u) % 1'000'003);
-}
-
-int leaf(int id, int x) { return ran().append(id), x; }
-int mix(int id, int a, int b) { return ran().append(id), mixed(a, b); }
-int length(int id, std::string const& s) { return ran().append(id), static_cast<int>(s.size()); }
-int fold(int id, ints const& v) {
-  ran().append(id);
-  int result = 0;
-  for (int x : v) result = mixed(result, x);
-  return result;
-}
-std::string spell(int id, int a) { return ran().append(id), std::to_string(a); }
-std::string concatenate(int id, std::string a, std::string const& b) {
-  ran().append(id);
-  a += b;
-  a.resize(std::min<std::size_t>(a.size(), 48));
-  return a;
-}
-std::string pick_word(int id, std::map<int, std::string> const& words, int which) {
-  ran().append(id);
-  auto at = words.lower_bound(which % 4);
-  return at == words.end() ? "none" : at->second;
-}
-ints append(int id, ints v, int x) {
-  ran().append(id);
-  v.push_back(x);
-  if (v.size() > 24) v.erase(v.begin(), v.begin() + 12);
-  return v;
-}
-ints gather(int id, ints of) { return ran().append(id), of; }
 std::pair<int, std::string> divide(int id, int a) { return ran().append(id), std::pair{a / 7, std::to_string(a % 7)}; }
 
 // Values that move only: read by many, taken by one.
