@@ -1,8 +1,10 @@
-# Installs dally into a fresh prefix below WORK, then configures, builds and runs the stranger's project CONSUMER,
-# which gets to know both the prefix and the source directory and takes the one it wants. No step may warn.
+# Installs dally into a fresh prefix below WORK, which then moves; configures, builds and runs the stranger's project
+# CONSUMER, which gets to know both the prefix and the source directory and takes the one it wants. No step may warn.
 #
-#   cmake -DCONSUMER=find_package -DDALLY_SOURCE=. -DDALLY_BUILD=build -DWORK=dir -DGENERATOR=Ninja -DCOMPILER=g++ \
-#         -P consume.cmake
+#   cmake -DCONSUMER=tests/package/find_package -DLIBRARIES="dally;graphviz" -DVERSION=0.1.0 -DDALLY_SOURCE=. \
+#         -DDALLY_BUILD=build -DWORK=dir -DGENERATOR=Ninja -DCOMPILER=g++ -P consume.cmake
+#
+# Instead of a folder with a project CONSUMER may be `pkg_config`, or `plain`: the compiler's command line alone.
 cmake_policy(VERSION 3.24)
 
 function(step)
@@ -14,12 +16,56 @@ function(step)
   set(output "${output}" PARENT_SCOPE)
 endfunction()
 
+# Runs a consumer of the given library.
+function(run program)
+  step("${program}")
+  if(NOT output STREQUAL "dally ${VERSION}: 6\n")
+    message(FATAL_ERROR "not what a consumer of dally ${VERSION} should print")
+  endif()
+endfunction()
+
+set(sources "${CMAKE_CURRENT_LIST_DIR}")
+set(compile "${COMPILER}" -std=c++20 -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Werror)
 file(REMOVE_RECURSE "${WORK}")
-step("${CMAKE_COMMAND}" --install "${DALLY_BUILD}" --prefix "${WORK}/prefix")
-step("${CMAKE_COMMAND}" -S "${CONSUMER}" -B "${WORK}/build" -G "${GENERATOR}" -DCMAKE_BUILD_TYPE=Release --no-warn-unused-cli
-     "-DCMAKE_CXX_COMPILER=${COMPILER}" "-DCMAKE_PREFIX_PATH=${WORK}/prefix" "-DDALLY_SOURCE=${DALLY_SOURCE}")
-step("${CMAKE_COMMAND}" --build "${WORK}/build")
-step("${WORK}/build/consumer")
-if(NOT output MATCHES "^dally [0-9.]+: 6\n$")
-  message(FATAL_ERROR "not what the consumer should print")
+file(MAKE_DIRECTORY "${WORK}")
+
+if(CONSUMER STREQUAL "plain")
+  step(${compile} "-I${DALLY_SOURCE}/include" "${sources}/consumer_dally.cpp" -lfmt -o "${WORK}/linked")
+  run("${WORK}/linked")
+  step(${compile} -DFMT_HEADER_ONLY "-I${DALLY_SOURCE}/include" "${sources}/consumer_dally.cpp" -o "${WORK}/header_only")
+  run("${WORK}/header_only")
+  return()
 endif()
+
+step("${CMAKE_COMMAND}" --install "${DALLY_BUILD}" --prefix "${WORK}/installed")
+file(RENAME "${WORK}/installed" "${WORK}/prefix")
+
+if(CONSUMER STREQUAL "pkg_config")
+  set(ENV{PKG_CONFIG_PATH} "${WORK}/prefix/share/pkgconfig:$ENV{PKG_CONFIG_PATH}")
+  step("${PKG_CONFIG}" --modversion dally)
+  if(NOT output STREQUAL "${VERSION}\n")
+    message(FATAL_ERROR "another version than ${VERSION}")
+  endif()
+  execute_process(COMMAND "${PKG_CONFIG}" --exists "dally >= 99" RESULT_VARIABLE result)
+  if(result EQUAL 0)
+    message(FATAL_ERROR "pkg-config takes this for dally 99")
+  endif()
+  foreach(library IN LISTS LIBRARIES)
+    string(REGEX REPLACE "^dally-dally$" "dally" package "dally-${library}")
+    step("${PKG_CONFIG}" --cflags "${package}")
+    separate_arguments(flags UNIX_COMMAND "${output}")
+    step("${PKG_CONFIG}" --libs "${package}")
+    separate_arguments(libraries UNIX_COMMAND "${output}")
+    step(${compile} ${flags} "${sources}/consumer_${library}.cpp" ${libraries} -o "${WORK}/consumer_${library}")
+    run("${WORK}/consumer_${library}")
+  endforeach()
+  return()
+endif()
+
+step("${CMAKE_COMMAND}" -S "${CONSUMER}" -B "${WORK}/build" -G "${GENERATOR}" -DCMAKE_BUILD_TYPE=Release --no-warn-unused-cli
+     "-DCMAKE_CXX_COMPILER=${COMPILER}" "-DCMAKE_PREFIX_PATH=${WORK}/prefix" "-DDALLY_SOURCE=${DALLY_SOURCE}"
+     "-DDALLY_VERSION_EXPECTED=${VERSION}")
+step("${CMAKE_COMMAND}" --build "${WORK}/build")
+foreach(library IN LISTS LIBRARIES)
+  run("${WORK}/build/consumer_${library}")
+endforeach()
