@@ -35,8 +35,7 @@ class key {
   }
   friend std::strong_ordering operator<=>(key const& a, key const& b) noexcept {
     if (int const by_name = a.name_.compare(b.name_); by_name != 0) return by_name <=> 0;
-    if (auto const by_high = a.high_ <=> b.high_; by_high != 0) return by_high;
-    return a.low_ <=> b.low_;
+    return a.high_ != b.high_ ? a.high_ <=> b.high_ : a.low_ <=> b.low_;
   }
 
   /// The name, a dash and 32 hexadecimal digits.

@@ -388,7 +388,9 @@ class elf_file {
                           : binding == weak ? 2
                                             : 1) +
                          (std::strchr(name, '.') == nullptr ? 3 : 0);
-        if (rank > best_rank) best = symbol.name, best_rank = rank;
+        if (rank <= best_rank) continue;
+        best = symbol.name;
+        best_rank = rank;
       }
       done += got * sizeof(elf_symbol);
     }
