@@ -19,6 +19,7 @@
 #include "dally/execution/interrupt.hpp"
 #include "dally/execution/observer.hpp"
 #include "dally/execution/scheduler.hpp"
+#include "dally/formats.hpp"
 #include "dally/schedulers/shuffled.hpp"
 #include "dally/schedulers/synchronous.hpp"
 #include "dally/schedulers/threads.hpp"

@@ -15,8 +15,6 @@
 #include <string_view>
 #include <utility>
 
-#include <fmt/core.h>
-
 #include "dally/core/block_cache.hpp"
 #include "dally/core/error.hpp"
 #include "dally/core/key.hpp"
@@ -341,15 +339,3 @@ void lazy<T>::visualize(std::string_view path, visualize_options const& options)
 }
 
 }  // namespace dally
-
-/// A key prints as to_string gives it: `{}`, without a specification.
-template <>
-struct fmt::formatter<dally::key> {
-  static constexpr auto parse(fmt::format_parse_context& context) { return context.begin(); }
-  template <class Context>
-  static auto format(dally::key const& k, Context& context) {
-    auto out = context.out();
-    for (char const c : to_string(k)) *out++ = c;
-    return out;
-  }
-};
