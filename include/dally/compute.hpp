@@ -197,10 +197,12 @@ template <class... Args>
 auto compute(Args const&... args) {
   return detail::compute_values(any_scheduler{}, args...);
 }
+/// The same, as the options say: `compute({.scheduler = threads{4}}, x, y)`.
 template <class... Args>
 auto compute(compute_options const& options, Args const&... args) {
   return detail::compute_values(options, args...);
 }
+/// The same, on this scheduler: `compute(threads{4}, x, y)`.
 template <scheduler S, class... Args>
 auto compute(S const& scheduler, Args const&... args) {
   return detail::compute_values(any_scheduler{scheduler}, args...);
@@ -211,10 +213,12 @@ template <class... T>
 [[nodiscard]] auto persist(lazy<T> const&... lazies) {
   return detail::persist_values(any_scheduler{}, lazies...);
 }
+/// The same, as the options say.
 template <class... T>
 [[nodiscard]] auto persist(compute_options const& options, lazy<T> const&... lazies) {
   return detail::persist_values(options, lazies...);
 }
+/// The same, on this scheduler.
 template <scheduler S, class... T>
 [[nodiscard]] auto persist(S const& scheduler, lazy<T> const&... lazies) {
   return detail::persist_values(any_scheduler{scheduler}, lazies...);

@@ -121,18 +121,23 @@ class [[nodiscard]] lazy {
   ///
   /// Errors  a task's own exception; graph_error, config_error, cancelled, resource_error
   T compute() const;
+  /// The same, as the options say: `x.compute({.scheduler = threads{4}, .stop = token})`.
   T compute(compute_options const& options) const;
+  /// The same, on this scheduler: `x.compute(threads{4})`.
   template <class Scheduler>
   T compute(Scheduler const& scheduler) const;
 
   /// Runs now and returns a handle whose value is already there: it is not computed again, by any later graph.
   lazy persist() const;
+  /// The same, as the options say.
   lazy persist(compute_options const& options) const;
+  /// The same, on this scheduler.
   template <class Scheduler>
   lazy persist(Scheduler const& scheduler) const;
 
   /// Draws the graph into a file; its suffix says the format. Errors: config_error, resource_error.
   void visualize(std::string_view path = "dally.svg") const;
+  /// The same, as the options say: `x.visualize("x.dot", {.rankdir = "LR"})`.
   void visualize(std::string_view path, visualize_options const& options) const;
 
   /// Who this value is: the same for all handles of one node. Use it for maps: `==` records.
