@@ -14,7 +14,7 @@ import re
 import gdb
 import gdb.printing
 
-ADDRESS_MASK = ~1  # of a dependency: the lowest bit tells how the value is passed
+ADDRESS_MASK = ~7  # of a dependency: the lowest bits tell how the value is passed
 HAS_EXTRAS = 1  # in node::bits_
 
 
