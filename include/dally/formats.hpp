@@ -43,7 +43,12 @@ std::string text_of(lazy<T> const& x) {
 }
 
 [[gnu::cold]] inline std::string text_of(task_options const& options) {
-  return joined({"{.name = \"", options.name, "\", .pure = ", options.pure ? "true" : "false", "}"});
+  bool const said = options.pure.or_else(true) == options.pure.or_else(false);
+  return joined({"{.name = \"", options.name, "\"",
+                 !said          ? ""
+                 : options.pure ? ", .pure = true"
+                                : ", .pure = false",
+                 "}"});
 }
 
 /// A scheduler has no name, and a token no state of its own: they are given or not.
