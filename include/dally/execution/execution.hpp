@@ -70,7 +70,7 @@ class execution {
   [[nodiscard]] std::uint32_t size() const noexcept { return plan_.size(); }
 
   /// The nodes that wait for nothing, in the plan's order. Call it before the first step.
-  [[nodiscard, gnu::noinline]] node_ids ready() {
+  [[nodiscard, gnu::cold, gnu::noinline]] node_ids ready() {
     links_ = &plan_.linked();
     waiting_ = scratch_array<std::atomic<std::uint32_t>>{plan_.size()};
     for (node_id n = 0; n < plan_.size(); ++n) {
@@ -106,20 +106,29 @@ class execution {
 
   /// Runs the nodes first .. last - 1 in the plan's order on the calling thread. Instead of steps, not beside them.
   [[gnu::noinline]] void sweep(node_id first, node_id last, unsigned worker = 0) {
-    sweep_while(first, last, [](node_id) { return true; }, worker);
+    sweep_while(first, last, nullptr, worker);
     if (last == plan_.size()) set_finished();
   }
 
   // ---- for schedulers that run some nodes themselves before, or instead of, stepping the others
   // ------------------------
 
-  /// Runs nodes first .. last - 1, whose inputs are there, in this order, as long as `go_on(n)` says so before each n.
-  /// Returns the first that was not run: a stop ends it too.
-  template <class GoOn>
-  node_id sweep_while(node_id first, node_id last, GoOn&& go_on, unsigned worker) noexcept {
+  /// Counts the nodes that a worker has begun to run in the plan's order, so that another can take over those that it
+  /// has not: the bit `taken` ends the sweep.
+  using claims = std::atomic<std::uint64_t>;
+  static constexpr std::uint64_t taken = std::uint64_t{1} << 63;
+
+  /// Claims a node; false if the rest was taken over. Releases the results of the nodes before to whoever does that.
+  static bool claim(claims* of) noexcept {
+    return of == nullptr || (of->fetch_add(1, std::memory_order_acq_rel) & taken) == 0;
+  }
+
+  /// Runs nodes first .. last - 1, whose inputs are there, in this order, and claims each before it begins. Returns the
+  /// first that was not run: a stop ends it, or who takes over.
+  [[gnu::noinline]] node_id sweep_while(node_id first, node_id last, claims* begun, unsigned worker) noexcept {
     node_id n = first;
     if (!is_plain()) {
-      for (; n < last && go_on(n); ++n) perform(n, worker);
+      for (; n < last && claim(begun); ++n) perform(n, worker);
       return n;
     }
     // Where nobody watches and no result ends before the run does, all that is left of a step is the call.
@@ -127,7 +136,7 @@ class execution {
     if (n < last) in.edges = plan_.edges(n).begin();
     std::uint32_t const* const slots = plan_.slots();
     try {
-      for (; n < last && !stopped() && go_on(n); ++n) {
+      for (; n < last && !stopped() && claim(begun); ++n) {
         node const& task = plan_.task(n);
         void* const to = in.values + std::size_t{slots[n]} * slot_unit;
         node const* const next = task.type().invoke(task, in, to);

@@ -141,6 +141,10 @@ class plan {
   bool find(node const* const* outputs, node_marks& marks, survey& all);
   void allocate(survey const& all);
   void write(node const* const* outputs, node_marks& marks);
+  [[gnu::noinline]] node_id id_of(node const* n, node_marks& marks) const {
+    std::uint32_t const rank = marks.rank(n);
+    return by_rank_.data() == nullptr ? rank : by_rank_[rank];
+  }
   friend void merge_pure_calls(plan& graph, node_marks& marks);
   friend void arrange_takers(plan& graph, node const* const* outputs, node_marks& marks);
   void count_uses();
@@ -247,21 +251,20 @@ class plan {
   std::uint32_t constant_count = 0;
   std::size_t bytes = 0;
   bool chain = true;
-  auto const edge_to = [&](node const* from, bool is_value) {
-    if (is_value) [[unlikely]] {
-      constants_[constant_count] = from->payload();
-      return constant_edge | constant_count++;
-    }
-    std::uint32_t const rank = marks.rank(from);
-    return by_rank == nullptr ? rank : by_rank[rank];
-  };
   for (node_id n = 0; n < size_; ++n) {
     node const& task = *tasks_[n];
     first_edge_[n] = edge_count;
     bool follows = n == 0;
     for (dependency const d : task.dependencies()) {
-      std::uint32_t const edge = edge_to(d.from(), d.is_value());
-      follows |= edge + 1 == n;
+      std::uint32_t edge = 0;
+      if (d.is_value()) [[unlikely]] {
+        constants_[constant_count] = d.from()->payload();
+        edge = constant_edge | constant_count++;
+      } else {
+        edge = marks.rank(d.from());
+        if (by_rank != nullptr) edge = by_rank[edge];
+        follows |= edge + 1 == n;
+      }
       edges_[edge_count++] = edge;
     }
     chain &= follows;
@@ -271,7 +274,14 @@ class plan {
     bytes += result.slot_size;
   }
   first_edge_[size_] = edge_count;
-  for (std::size_t i = 0; i < output_count_; ++i) output_edges_[i] = edge_to(outputs[i], outputs[i]->is_value());
+  for (std::size_t i = 0; i < output_count_; ++i) {
+    if (outputs[i]->is_value()) {
+      constants_[constant_count] = outputs[i]->payload();
+      output_edges_[i] = constant_edge | constant_count++;
+    } else {
+      output_edges_[i] = id_of(outputs[i], marks);
+    }
+  }
   if (bytes / slot_unit >= ~std::uint32_t{0}) refuse_size(edge_count);
   is_chain_ = chain;
   slot_bytes_ = bytes;
@@ -337,7 +347,7 @@ class plan {
   }
 }
 
-[[gnu::noinline]] inline plan::links const& plan::link() const {
+[[gnu::cold, gnu::noinline]] inline plan::links const& plan::link() const {
   std::lock_guard const lock{linking_};
   if (links const* const built = links_.load(std::memory_order_relaxed)) return *built;
   links& all = link_storage_;

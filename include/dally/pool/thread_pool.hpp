@@ -121,7 +121,7 @@ class thread_pool {
     /// itself off the searchers, looks once more, sleeps. Who makes work visible looks at the searchers, then at the
     /// sleepers. All of these are sequentially consistent, so either the publisher sees the sleeper or the sleeper
     /// sees the work.
-    [[gnu::noinline]] bool notify() noexcept {
+    [[gnu::cold, gnu::noinline]] bool notify() noexcept {
       for (;;) {
         if (searching.load(std::memory_order_seq_cst) != 0) return false;
         if (sleepers.load(std::memory_order_seq_cst) == 0 && !can_start()) return false;
@@ -270,7 +270,7 @@ class thread_pool {
       if (--work->helpers_ == 0) left.notify_all();
     }
 
-    bool others_visible(shared_work const* joined) noexcept {
+    [[gnu::cold, gnu::noinline]] bool others_visible(shared_work const* joined) noexcept {
       std::lock_guard const lock{mutex};
       for (shared_work const* work = open; work != nullptr; work = work->next_) {
         if (work != joined && work->visible()) return true;

@@ -68,7 +68,7 @@ class crew_run final : public shared_work {
 
   [[nodiscard]] bool wants_watch() const noexcept override { return !stepping() && !job_.finished(); }
 
-  void help(unsigned worker) noexcept override {
+  [[gnu::cold]] void help(unsigned worker) noexcept override {
     if (!stepping() && !look_after_caller()) return;
     node_id n = 0;
     searching_.fetch_add(1, std::memory_order_seq_cst);
@@ -90,7 +90,7 @@ class crew_run final : public shared_work {
   };
 
   static constexpr int search_rounds = 40;
-  static constexpr std::uint64_t taken = std::uint64_t{1} << 63;
+  static constexpr std::uint64_t taken = execution::taken;
   static constexpr node_id nobody = ~node_id{0};
 
   // ---- alone
@@ -108,15 +108,11 @@ class crew_run final : public shared_work {
     std::int64_t long_time = 0;
     // What a wrong guess costs grows with what is left to run.
     std::int64_t const enough = 5'000 + (size < 45'000 ? size : 45'000);
-    auto const claim = [this](node_id) {
-      // Claims the node, and releases the results of those before it to whoever takes the rest over.
-      return (alone_.fetch_add(1, std::memory_order_acq_rel) & taken) == 0;
-    };
     auto start = clock::now();
     for (node_id n = 0;;) {
       node_id const last = size - n < block ? size : n + block;
-      node_id const reached = job_.sweep_while(n, last, claim, 0);
-      if (reached < last || (reached == size && !claim(size))) {
+      node_id const reached = job_.sweep_while(n, last, &alone_, 0);
+      if (reached < last || (reached == size && !execution::claim(&alone_))) {
         if ((alone_.load(std::memory_order_relaxed) & taken) == 0) return false;  // stopped
         if (settle(reached)) return true;
         n = reached;
@@ -287,7 +283,7 @@ class crew_run final : public shared_work {
   node_id held_ = nobody;        // what the caller was running then
   std::atomic<bool> stepping_{false};
   std::atomic<std::uint64_t> seen_{~std::uint64_t{0}};  // of alone_, at the last look
-  alignas(64) std::atomic<std::uint64_t> alone_{0};     // the next node for the caller; `taken` ends that
+  alignas(64) execution::claims alone_{0};              // by the caller
   alignas(64) std::atomic<std::size_t> next_root_{0};
   alignas(64) std::atomic<unsigned> searching_{0};
   std::atomic<bool> caller_sleeps_{false};
