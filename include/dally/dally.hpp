@@ -1,7 +1,7 @@
 #pragma once
 
 /// Everything that needs no more than C++20, POSIX threads and fmt: recording, the schedulers `threads`,
-/// `synchronous` and `shuffled`, DOT text, and the observer interface.
+/// `synchronous` and `shuffled`, DOT and Mermaid text, and the observer interface.
 
 // IWYU pragma: begin_exports
 #include "dally/compute.hpp"
@@ -34,4 +34,5 @@
 #include "dally/schedulers/threads.hpp"
 #include "dally/version.hpp"
 #include "dally/visualize/dot.hpp"
+#include "dally/visualize/mermaid.hpp"
 // IWYU pragma: end_exports

@@ -1,0 +1,281 @@
+#pragma once
+
+#include <cstdarg>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <string>
+#include <string_view>
+
+#include "dally/core/block_cache.hpp"
+#include "dally/core/error.hpp"
+#include "dally/core/text.hpp"
+#include "dally/graph/plan.hpp"
+
+namespace dally {
+
+/// What the colours of a picture tell.
+enum class coloring : unsigned char {
+  none,
+  kind,  ///< tasks of one label have one colour
+};
+
+/// How to draw a graph. An aggregate: name the fields.
+struct visualize_options {
+  std::string_view rankdir = "BT";  ///< where the outputs lie: "BT" (above the inputs, as Dask), "TB", "LR", "RL"
+  std::size_t max_nodes = 400;      ///< of more tasks, those of one kind are drawn as one that counts them
+  coloring color = coloring::none;
+  bool show_values = false;      ///< write literals into their boxes
+  std::string_view engine = {};  ///< Graphviz's: "dot", "neato", "fdp", "sfdp", "circo", "twopi", "osage"; empty: by
+                                 ///< size, dot up to 500 boxes and arrows together, above that sfdp
+};
+
+/// How a box of a picture is called: `t0`.
+class box_name {
+ public:
+  constexpr box_name(char letter, std::uint32_t number) noexcept
+      : bits_{std::uint64_t{number} << 8 | static_cast<unsigned char>(letter)} {}
+  [[nodiscard]] char letter() const noexcept { return static_cast<char>(bits_ & 0xff); }
+  [[nodiscard]] std::uint32_t number() const noexcept { return static_cast<std::uint32_t>(bits_ >> 8); }
+
+ private:
+  std::uint64_t bits_;  // one register
+};
+
+/// Where a picture goes: DOT text, Mermaid text, Graphviz.
+class picture_sink {
+ public:
+  /// Comes first. No engine: Graphviz's own choice; the note is written above the picture.
+  virtual void begin(visualize_options const& options, std::string_view engine, std::string_view note) = 0;
+  /// `look` is a list of Graphviz's attributes, as `shape=box, penwidth=2`; `color` may be null.
+  virtual void box(box_name name, char const* look, std::string_view label, char const* color) = 0;
+  /// An arrow that counts uses.
+  virtual void arrow(box_name from, box_name to, std::uint32_t count) = 0;
+
+ protected:
+  ~picture_sink() = default;
+};
+
+namespace detail {
+
+/// Text as it grows, written by patterns: what a picture needs of std::string and fmt, at a tenth of their code in
+/// every program that draws.
+///
+/// Errors  std::bad_alloc, resource_error
+class growing_text : private scratch_memory {
+ public:
+  [[gnu::cold, gnu::noinline]] void put(char const* piece, std::size_t size) {
+    if (size_ + size >= bytes_) grow(size_, size_ + size + 1);
+    if (size != 0) std::memcpy(data() + size_, piece, size);
+    size_ += size;
+    data()[size_] = '\0';
+  }
+  void put(std::string_view piece) { put(piece.data(), piece.size()); }
+
+  /// The pattern, in which `%s` stands for a `char const*`, `%v` for a pointer and a size, `%c` for a char, `%u` for an
+  /// unsigned number and `%n` for one written for readers, 1,000,000.
+  [[gnu::cold, gnu::noinline]] void print(char const* pattern, ...) {
+    std::va_list arguments;
+    va_start(arguments, pattern);
+    for (char const* rest = pattern; *rest != '\0';) {
+      std::size_t size = std::strcspn(rest, "%");
+      if (size == 0) {
+        char digits[16];
+        char* first = digits + sizeof digits;
+        char const* piece = nullptr;
+        char const what = rest[1];
+        if (what == 's' || what == 'v') {
+          piece = va_arg(arguments, char const*);
+          size = what == 's' ? std::strlen(piece) : va_arg(arguments, std::size_t);
+        } else {
+          unsigned number = va_arg(arguments, unsigned);
+          if (what == 'c') {
+            *--first = static_cast<char>(number);
+          } else {
+            for (unsigned count = 1;; ++count) {
+              *--first = static_cast<char>('0' + number % 10);
+              number /= 10;
+              if (number == 0) break;
+              if (what == 'n' && count % 3 == 0) *--first = ',';
+            }
+          }
+          piece = first;
+          size = static_cast<std::size_t>(digits + sizeof digits - first);
+        }
+        put(piece, size);
+        rest += 2;
+      } else {
+        put(rest, size);
+        rest += size;
+      }
+    }
+    va_end(arguments);
+  }
+
+  /// Ends in a '\0' behind its last character, if there is any.
+  [[nodiscard]] std::string_view view() const noexcept { return {data(), size_}; }
+  [[nodiscard]] char const* c_str() const noexcept { return data(); }
+  void clear() noexcept { size_ = 0; }
+
+ private:
+  [[nodiscard]] char* data() const noexcept { return static_cast<char*>(memory_); }
+
+  std::size_t size_ = 0;
+};
+
+[[noreturn, gnu::cold, gnu::noinline]] inline void refuse_picture(growing_text const& why) {
+  throw config_error{why.c_str()};
+}
+
+/// Memory of many arrays that end together: no array needs a destructor of its own.
+class scratch_pool {
+ public:
+  scratch_pool() = default;
+  scratch_pool(scratch_pool const&) = delete;
+  scratch_pool& operator=(scratch_pool const&) = delete;
+  [[gnu::cold, gnu::noinline]] ~scratch_pool() {
+    while (last_ != nullptr) {
+      piece* const ended = last_;
+      last_ = ended->before;
+      release_scratch(ended, ended->bytes);
+    }
+  }
+  /// Zero bytes.
+  template <class T>
+  [[nodiscard]] T* take(std::size_t count) {
+    return static_cast<T*>(take_bytes(count * sizeof(T)));
+  }
+
+ private:
+  struct piece {
+    piece* before;
+    std::size_t bytes;
+  };
+  [[gnu::cold, gnu::noinline]] void* take_bytes(std::size_t bytes) {
+    bytes += sizeof(piece);
+    auto* const taken = static_cast<piece*>(acquire_scratch(bytes));
+    std::memset(static_cast<void*>(taken), 0, bytes);
+    *taken = {last_, bytes};
+    last_ = taken;
+    return taken + 1;
+  }
+  piece* last_ = nullptr;
+};
+
+// What every picture looks like.
+inline constexpr char graph_look[] =
+    "ranksep=0.3, labelloc=t, fontname=Helvetica, outputorder=edgesfirst, overlap=prism";
+inline constexpr char node_look[] =
+    "fontname=Helvetica, style=filled, fillcolor=\"#eef3f8\", color=\"#47617a\", width=0.3, height=0.3";
+inline constexpr char edge_look[] = "fontname=Helvetica, fontsize=11, color=\"#47617a\", arrowsize=0.7";
+
+/// The colour of a kind where that is asked for: a light one, as `#b0c8f6`, that depends on the kind alone.
+class box_color {
+ public:
+  [[gnu::cold, gnu::noinline]] char const* of(std::string_view kind, visualize_options const& options) {
+    if (options.color == coloring::none) return nullptr;
+    unsigned hash = 2166136261U;  // FNV-1a
+    for (char const c : kind) hash = (hash ^ static_cast<unsigned char>(c)) * 16777619U;
+    // Its hue, of 1536: red, green and blue each rise, stay, fall and rest, a third of the way behind one another.
+    unsigned const hue = (hash >> 16 ^ hash) * 3;
+    for (unsigned i = 0; i < 3; ++i) {
+      int const turn = static_cast<int>((hue + 1024 * i) % 1536) - 768;
+      int const away = (turn < 0 ? -turn : turn) - 256;
+      int const light = 160 + (away < 0 ? 0 : away > 256 ? 256 : away) * 86 / 256;
+      text_[1 + 2 * i] = "0123456789abcdef"[light >> 4];
+      text_[2 + 2 * i] = "0123456789abcdef"[light & 15];
+    }
+    return text_;
+  }
+
+ private:
+  char text_[8] = "#";
+};
+
+/// Refuses options that make no sense.
+[[gnu::cold, gnu::noinline]] inline void check(visualize_options const& options) {
+  constexpr char words[][6] = {"BT", "TB", "LR", "RL", "", "dot", "neato", "fdp", "sfdp", "circo", "twopi", "osage"};
+  unsigned rankdir = 0, engine = 4;
+  while (rankdir < 4 && options.rankdir != words[rankdir]) ++rankdir;
+  while (engine < 12 && options.engine != words[engine]) ++engine;
+  char const* const wrong = rankdir == 4   ? "rankdir \"%v\": allowed are BT, TB, LR, RL"
+                            : engine == 12 ? "engine \"%v\": allowed are dot, neato, fdp, sfdp, circo, twopi, osage"
+                            : options.max_nodes == 0 ? "max_nodes 0: at least 1 is needed to draw anything"
+                                                     : nullptr;
+  if (wrong == nullptr) return;
+  std::string_view const given = rankdir == 4 ? options.rankdir : options.engine;
+  growing_text mistake;
+  mistake.print(wrong, given.data(), given.size());
+  refuse_picture(mistake);
+}
+
+/// Begins a picture of that many boxes and arrows.
+[[gnu::cold, gnu::noinline]] inline void begin_picture(picture_sink& to, visualize_options const& options,
+                                                       std::uint64_t extent, growing_text& note) {
+  std::string_view engine = options.engine;
+  // Above this, dot may take minutes, and sfdp seconds.
+  if (engine.empty() && extent > 500) {
+    engine = "sfdp";
+    note.print("%n boxes and arrows, more than dot is asked to place: placed by sfdp.\n",
+               static_cast<unsigned>(extent));
+  }
+  to.begin(options, engine, note.view());
+}
+
+/// How often each task is asked for as an output, and how many outputs are no tasks.
+[[gnu::cold, gnu::noinline]] inline std::uint32_t count_outputs(plan const& graph, std::uint32_t* counts) {
+  std::uint32_t constants = 0;
+  for (std::uint32_t const edge : graph.outputs()) ++((edge & constant_edge) != 0 ? constants : counts[edge]);
+  return constants;
+}
+
+/// How many arrows lead to tasks, and how many literals they come from, counted each time.
+[[gnu::cold, gnu::noinline]] inline std::uint64_t count_arrows(plan const& graph) {
+  std::uint64_t count = 0;
+  for (node_id n = 0; n < graph.size(); ++n) {
+    for (std::uint32_t const edge : graph.edges(n)) count += 1 + (edge >> 31);
+  }
+  return count;
+}
+
+/// Writes the box of a task or literal; `label` is room for its label.
+[[gnu::cold, gnu::noinline]] inline void put_box_of(picture_sink& to, node const& of, box_name name,
+                                                    visualize_options const& options, growing_text& label) {
+  bool const task = name.letter() == 't';
+  label.clear();
+  if (task || options.show_values || of.extras() != nullptr) label.put(std::string_view{of.label()});
+  box_color color;
+  to.box(name, task ? "shape=circle" : "shape=box", label.view(), task ? color.of(label.view(), options) : nullptr);
+}
+
+/// Every task as a circle, its result as a box, literals as boxes; an arrow for each use.
+[[gnu::cold, gnu::noinline]] inline void describe_tasks(picture_sink& to, plan const& graph,
+                                                        visualize_options const& options) {
+  scratch_pool pool;
+  auto* const outputs = pool.take<std::uint32_t>(graph.size());
+  std::uint64_t const extent = count_outputs(graph, outputs) + count_arrows(graph) + graph.size() * std::uint64_t{3};
+  growing_text text;
+  begin_picture(to, options, extent, text);
+  std::uint32_t literals = 0;
+  for (node_id n = 0; n < graph.size(); ++n) {
+    node const& task = graph.task(n);
+    put_box_of(to, task, {'t', n}, options, text);
+    to.box({'d', n}, outputs[n] != 0 ? "shape=box, penwidth=2" : "shape=box", {}, nullptr);
+    to.arrow({'t', n}, {'d', n}, 1);
+    dependency const* taken = task.dependencies().begin();
+    for (std::uint32_t const edge : graph.edges(n)) {
+      box_name from{'d', edge};
+      if ((edge & constant_edge) != 0) put_box_of(to, *taken->from(), from = {'v', literals++}, options, text);
+      to.arrow(from, {'t', n}, 1);
+      ++taken;
+    }
+  }
+  for (std::size_t i = 0; i < graph.outputs().size(); ++i) {
+    if ((graph.outputs()[i] & constant_edge) == 0) continue;
+    put_box_of(to, graph.output(i), {'v', literals++}, options, text);
+  }
+}
+
+}  // namespace detail
+
+}  // namespace dally
