@@ -43,6 +43,7 @@ struct settings {
   std::vector<std::int64_t> workers{dally::available_workers()};
   std::int64_t repeat = 5;
   std::int64_t spoil = -1;
+  std::string visualize;
   bool csv = false;
   bool json = false;
 };
@@ -216,14 +217,20 @@ timing replay_in_a_loop(replayed const& of) {
   return took;
 }
 
-std::vector<dally::lazy<output>> record(replayed const& of) {
+/// With names, which cost time and memory, where it is to be drawn.
+std::vector<dally::lazy<output>> record(replayed const& of, bool named = false) {
   std::vector<dally::lazy<output>> outputs;
   outputs.reserve(of.graph.tasks.size());
   for (std::uint32_t id = 0; id < of.graph.tasks.size(); ++id) {
     std::vector<dally::lazy<output>> inputs;
     inputs.reserve(of.graph.tasks[id].deps.size());
     for (auto dep : of.graph.tasks[id].deps) inputs.push_back(outputs[dep]);
-    outputs.push_back(dally::delayed(perform)(std::cref(of), id, std::move(inputs)));
+    if (named) {
+      outputs.push_back(
+          dally::delayed(perform, {.name = of.graph.tasks[id].kind})(std::cref(of), id, std::move(inputs)));
+    } else {
+      outputs.push_back(dally::delayed(perform)(std::cref(of), id, std::move(inputs)));
+    }
   }
   std::vector<dally::lazy<output>> results;
   for (auto id : of.results) results.push_back(outputs[id]);
@@ -328,10 +335,20 @@ std::vector<replayed> read(settings const& given) {
   return all;
 }
 
+/// Into FILE, or FILE with the graph's name before its suffix where there are several graphs.
+void draw(settings const& given, std::vector<replayed> const& graphs) {
+  for (auto const& graph : graphs) {
+    std::filesystem::path path{given.visualize};
+    if (graphs.size() > 1) path.replace_filename(path.stem().string() + "." + graph.name + path.extension().string());
+    dally::visualize(path.string(), {.color = dally::coloring::kind}, record(graph, true));
+  }
+}
+
 int benchmark(settings const& given) {
   auto const format = support::format_of(given.csv, given.json);
   if (given.kinds.size() != 1) throw support::usage_error{"--kind: one word is allowed, spin or sleep"};
   auto const graphs = read(given);
+  if (!given.visualize.empty()) draw(given, graphs);
   support::table table{
       format,
       {{"graph", "", 0, 20},
@@ -397,6 +414,10 @@ int main(int argc, char** argv) {
       .number("repeat", "repetitions of a row, stopped after two seconds", 1, 1000, given.repeat)
       .number("spoil", "makes the output of this task wrong, to see that it is noticed; -1: of none", -1, 0xffff'ffff,
               given.spoil)
+      .text("visualize", "FILE",
+            "draws the graph (.dot, .gv; with Graphviz .svg, .png, .pdf); of several, FILE with their names before the "
+            "suffix",
+            given.visualize)
       .flag("csv", "rows as comma-separated values", given.csv)
       .flag("json", "rows, machine and notes as JSON", given.json);
   return support::run<dally::error>(options, argc, argv, [&] { return benchmark(given); });

@@ -1,0 +1,3 @@
+// One file that includes the renderer serves the whole program.
+
+#include <dally/visualize.hpp>
