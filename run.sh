@@ -17,8 +17,8 @@ usage: ./run.sh demo | test | help
   help   this text
 
 On Debian 12 each command first installs, by apt-get as root or with sudo, what is missing of:
-g++, cmake, ninja-build, libfmt-dev, graphviz; catch2 for test. On Ubuntu, 24.04 or later, the packages have the same
-names (untested). Elsewhere it names what is missing. Nothing is installed where nothing is missing.
+g++, cmake, ninja-build, libfmt-dev, libgraphviz-dev, pkg-config; catch2 for test. On Ubuntu, 24.04 or later, the packages
+have the same names (untested). Elsewhere it names what is missing. Nothing is installed where nothing is missing.
 
 DALLY_BUILD_DIR              where to build (now $build)
 DALLY_CMAKE_ARGS             more arguments for cmake, as in -DDALLY_WERROR=ON
@@ -45,6 +45,8 @@ has_header() {
   done
   return 1
 }
+
+has_graphviz() { has_program pkg-config && pkg-config --exists libgvc libcgraph; }
 
 # The Debian packages that the command given needs and this machine lacks, one per line.
 missing() {
@@ -86,7 +88,7 @@ provide() {
   local -a needed wanted
   mapfile -t needed < <(missing "$1")
   wanted=("${needed[@]}")
-  has_program dot || wanted+=(graphviz)
+  has_graphviz || wanted+=(libgraphviz-dev pkg-config)
   if [ ${#wanted[@]} -gt 0 ] && ! install "${wanted[@]}" && [ ${#needed[@]} -gt 0 ]; then
     mapfile -t needed < <(missing "$1")
     if [ ${#needed[@]} -gt 0 ]; then
@@ -98,7 +100,7 @@ provide() {
       exit 2
     fi
   fi
-  has_program dot || echo "run.sh: no Graphviz here (dot), so there will be no SVG"
+  has_graphviz || echo "run.sh: no Graphviz library here (libgraphviz-dev, pkg-config), so there will be no SVG"
 }
 
 # ---- build ----------------------------------------------------------------------------------------------------------
@@ -120,7 +122,8 @@ configure() {
 # ---- commands -------------------------------------------------------------------------------------------------------
 
 demo() {
-  local out=$build/demo dot svg
+  local out=$build/demo dot
+  local -a picture=()
   provide demo
   configure -DDALLY_BUILD_TESTS=OFF -DDALLY_BUILD_EXAMPLES=ON -DDALLY_BUILD_BENCHMARKS=ON
   cmake --build "$build" --parallel "$jobs" --target lesson increment_sum replay
@@ -133,16 +136,19 @@ demo() {
   "$build/benchmarks/increment_sum" --n 100 --sleep-ms 100 --workers 4 --scheduler threads --answer 1,2,serial \
     --dot "$out/increment_sum.dot" | tee "$out/increment_sum.txt"
 
+  if has_graphviz; then
+    "$build/benchmarks/increment_sum" --n 100 --sleep-ms 0 --repeat 1 --scheduler synchronous --answer 1,2 \
+      --dot "$out/increment_sum.svg" >/dev/null
+    picture=(--visualize "$out/replay.svg")
+  fi
+
   say "benchmarks/replay.cpp: a graph of 401 tasks from Estee's workloads, its run times scaled to 1.4 s"
   "$build/benchmarks/replay" --kind sleep --work-seconds 1.4 --bytes-scale 0.0001 --workers 4 \
-    --scheduler synchronous,threads --repeat 1 "$root/benchmarks/data/estee-gridcat.dag" | tee "$out/replay.txt"
+    --scheduler synchronous,threads --repeat 1 "${picture[@]}" "$root/benchmarks/data/estee-gridcat.dag" |
+    tee "$out/replay.txt"
 
-  if has_program dot; then
-    for dot in "$out"/*.dot "$out"/*.gv; do
-      [ -e "$dot" ] || continue
-      svg=${dot%.*}.svg
-      dot -Tsvg "$dot" -o "$svg.part" && mv "$svg.part" "$svg"
-    done
+  if ! has_graphviz && has_program dot; then
+    for dot in "$out"/*.dot; do dot -Tsvg "$dot" -o "${dot%.dot}.svg"; done
   fi
 
   say "everything lies in $out"
