@@ -3,25 +3,18 @@
 #include <dally/dally.hpp>
 
 #include <sys/resource.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #include <algorithm>
-#include <cerrno>
 #include <chrono>
 #include <cstdint>
-#include <cstdlib>
-#include <cstring>
-#include <exception>
 #include <optional>
-#include <stdexcept>
 #include <string>
-#include <type_traits>
 #include <utility>
 #include <vector>
 
 #include <fmt/format.h>
 
+#include "support/in_child.hpp"
 #include "support/machine.hpp"
 #include "support/memory.hpp"
 #include "support/options.hpp"
@@ -34,12 +27,6 @@ namespace {
 constexpr rlim_t stack_bytes = rlim_t{8} << 20;
 constexpr double bytes_target = 120;
 constexpr double growth_target = 12;  // of a phase's time, for ten times the nodes
-
-/// A child that could not be started, died, or came to a wrong value.
-class measurement_failed : public std::runtime_error {
- public:
-  using std::runtime_error::runtime_error;
-};
 
 struct settings {
   std::vector<std::int64_t> n{1'000'000, 10'000'000};
@@ -55,7 +42,6 @@ struct sample {
   double record = 0, compute = 0, destroy = 0, peak_bytes = 0;
   bool right = false;
 };
-static_assert(std::is_trivially_copyable_v<sample>);
 
 constexpr std::pair<char const*, double sample::*> phases[] = {
     {"record", &sample::record}, {"compute", &sample::compute}, {"destroy", &sample::destroy}};
@@ -89,37 +75,17 @@ sample measure_here(std::int64_t n, dally::any_scheduler const& scheduler) {
   return took;
 }
 
-/// Measures in a child of its own, so that one row's heap and pool are no other's, on a stack of 8 MiB.
+/// Measures in a process of its own, on a stack of 8 MiB.
 sample measure(std::int64_t n, std::string const& scheduler, std::int64_t workers) {
-  int ends[2];
-  if (pipe(ends) != 0) throw measurement_failed{fmt::format("pipe: {}", std::strerror(errno))};
-  auto const child = fork();
-  if (child < 0) throw measurement_failed{fmt::format("fork: {}", std::strerror(errno))};
-  if (child == 0) {
-    close(ends[0]);
+  auto const what = fmt::format("n = {} on {}", n, scheduler);
+  auto const took = support::in_child(what, [&] {
     rlimit stack{};
     getrlimit(RLIMIT_STACK, &stack);
     stack.rlim_cur = std::min(stack.rlim_max, stack_bytes);
     setrlimit(RLIMIT_STACK, &stack);
-    try {
-      auto const took = measure_here(n, scheduler_of(scheduler, workers));
-      _exit(write(ends[1], &took, sizeof took) == sizeof took ? 0 : 1);
-    } catch (std::exception const& failure) {
-      fmt::print(stderr, "chain: {}\n", failure.what());
-      _exit(1);
-    }
-  }
-  close(ends[1]);
-  sample took;
-  auto const received = read(ends[0], &took, sizeof took);
-  close(ends[0]);
-  int status = 0;
-  waitpid(child, &status, 0);
-  if (WIFSIGNALED(status))
-    throw measurement_failed{fmt::format("n = {} on {} died of signal {} ({})", n, scheduler, WTERMSIG(status),
-                                         strsignal(WTERMSIG(status)))};
-  if (received != sizeof took) throw measurement_failed{fmt::format("n = {} on {} failed", n, scheduler)};
-  if (!took.right) throw measurement_failed{fmt::format("n = {} on {}: wrong result", n, scheduler)};
+    return measure_here(n, scheduler_of(scheduler, workers));
+  });
+  if (!took.right) throw support::measurement_failed{what + ": wrong result"};
   return took;
 }
 
@@ -209,7 +175,7 @@ int main(int argc, char** argv) {
   return support::run<dally::config_error>(options, argc, argv, [&] {
     try {
       return benchmark(given);
-    } catch (measurement_failed const& failure) {
+    } catch (support::measurement_failed const& failure) {
       fmt::print(stderr, "chain: {}\n", failure.what());
       return 1;
     }

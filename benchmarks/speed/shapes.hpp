@@ -1,0 +1,105 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+namespace speed {
+
+using value = std::int64_t;
+
+/// A graph of 64-bit sums, for every peer the same: node i has the value constant[i] + the sum of its inputs' values.
+/// Ids are a topological order, and the last node needs all others.
+struct shape {
+  std::vector<std::uint32_t> first{0};  ///< size() + 1: where the inputs of a node begin
+  std::vector<std::uint32_t> inputs;
+  std::vector<value> constant;
+
+  [[nodiscard]] std::size_t size() const { return constant.size(); }
+  [[nodiscard]] std::uint32_t count(std::size_t i) const { return first[i + 1] - first[i]; }
+  [[nodiscard]] std::uint32_t const* inputs_of(std::size_t i) const { return inputs.data() + first[i]; }
+
+  void add(value c, std::initializer_list<std::size_t> from) {
+    for (std::size_t const input : from) inputs.push_back(static_cast<std::uint32_t>(input));
+    first.push_back(static_cast<std::uint32_t>(inputs.size()));
+    constant.push_back(c);
+  }
+  void add_sum_of(std::size_t begin, std::size_t end) {
+    for (std::size_t i = begin; i < end; ++i) inputs.push_back(static_cast<std::uint32_t>(i));
+    first.push_back(static_cast<std::uint32_t>(inputs.size()));
+    constant.push_back(0);
+  }
+
+  /// What the last node must come to.
+  [[nodiscard]] value expected() const {
+    std::vector<value> values(size());
+    for (std::size_t i = 0; i < size(); ++i) {
+      auto sum = static_cast<std::uint64_t>(constant[i]);
+      for (std::uint32_t k = 0; k < count(i); ++k) sum += static_cast<std::uint64_t>(values[inputs_of(i)[k]]);
+      values[i] = static_cast<value>(sum);
+    }
+    return values.back();
+  }
+};
+
+/// The workloads: W1 a chain, W2 a fan-in, W3 a left fold, W4 a binary reduction, W5 a wavefront, W6 random layers.
+/// `scale` divides their sizes.
+inline shape shape_of(std::string const& workload, std::size_t scale) {
+  shape s;
+  if (workload == "W1") {
+    s.add(1, {});
+    for (std::size_t i = 1; i < 1'000'000 / scale; ++i) s.add(1, {i - 1});
+  } else if (workload == "W2" || workload == "W3") {
+    std::size_t const leaves = 100'000 / scale;
+    for (std::size_t i = 0; i < leaves; ++i) s.add(static_cast<value>(i), {});
+    if (workload == "W2") {
+      s.add_sum_of(0, leaves);
+    } else {
+      s.add(1, {0, 1});
+      for (std::size_t i = 2; i < leaves; ++i) s.add(1, {s.size() - 1, i});
+    }
+  } else if (workload == "W4") {
+    std::size_t leaves = std::size_t{1} << 20;
+    while (leaves > (std::size_t{1} << 20) / scale) leaves /= 2;
+    for (std::size_t i = 0; i < leaves; ++i) s.add(static_cast<value>(i), {});
+    for (std::size_t next = 0; next + 1 < s.size(); next += 2) s.add(1, {next, next + 1});
+  } else if (workload == "W5") {
+    std::size_t side = 1024;
+    while (side * side > 1024 * 1024 / scale) side /= 2;
+    for (std::size_t row = 0; row < side; ++row) {
+      for (std::size_t column = 0; column < side; ++column) {
+        std::size_t const here = row * side + column;
+        if (row != 0 && column != 0) {
+          s.add(1, {here - side, here - 1});
+        } else if (here != 0) {
+          s.add(1, {row == 0 ? here - 1 : here - side});
+        } else {
+          s.add(1, {});
+        }
+      }
+    }
+  } else if (workload == "W6") {
+    std::size_t const width = 1000;
+    std::size_t const layers = 1000 / scale < 2 ? 2 : 1000 / scale;
+    std::uint64_t state = 12345;
+    auto const random = [&] {
+      state ^= state << 13;
+      state ^= state >> 7;
+      state ^= state << 17;
+      return state % width;
+    };
+    for (std::size_t i = 0; i < width; ++i) s.add(static_cast<value>(i), {});
+    for (std::size_t layer = 1; layer < layers; ++layer) {
+      std::size_t const before = (layer - 1) * width;
+      for (std::size_t i = 0; i < width; ++i) s.add(1, {before + random(), before + random(), before + random()});
+    }
+    s.add_sum_of((layers - 1) * width, layers * width);
+  } else {
+    throw std::invalid_argument{"no workload " + workload};
+  }
+  return s;
+}
+
+}  // namespace speed
