@@ -158,14 +158,14 @@ class collapsed_graph {
         text.print(its.widest == 1 ? "\none after another" : "\n%n levels, up to %n at once", its.levels, its.widest);
       }
       to.box({'k', g}, look.c_str(), text.view(), color.of(label_.view(), options_));
-      data(to, {'v', g}, its.literals, true);
-      data(to, {'d', g}, its.results, true);
+      data(to, text, {'v', g}, its.literals, true);
+      data(to, text, {'d', g}, its.results, true);
     }
     for (std::uint32_t a = 0; a < arrows_.size(); ++a) {
       to.arrow({'k', static_cast<std::uint32_t>(arrows_[a] >> 32)}, {'k', static_cast<std::uint32_t>(arrows_[a])},
                arrows_.times(a));
     }
-    data(to, {'v', groups}, values, false);
+    data(to, text, {'v', groups}, values, false);
   }
 
  private:
@@ -184,23 +184,27 @@ class collapsed_graph {
 
   // Leaves the name of the kind in label_.
   [[gnu::cold, gnu::noinline]] std::uint64_t hash_of_kind(node const& task) {
-    label_.clear();
-    std::string const label = likeness_ == 2 ? std::string{} : task.label();
     std::uint64_t bits = 14695981039346656037U;  // FNV-1a
+    if (likeness_ == 2) {
+      label_.clear();
+      label_.print("different");
+      return bits;
+    }
+    set_to_label(label_, task);
+    std::size_t size = 0;
     char before = '\0';
-    for (char c : label) {
+    for (char c : label_.view()) {
       if (likeness_ == 1 && c >= '0' && c <= '9') {
         c = '#';
         if (before == c) continue;
       }
       before = c;
       bits = (bits ^ static_cast<unsigned char>(c)) * 1099511628211U;
-      label_.put(&c, 1);
+      label_.data()[size++] = c;
     }
-    if (likeness_ == 2) label_.print("different");
+    label_.shorten(size);
     return bits;
   }
-
   [[gnu::cold, gnu::noinline]] bool fits(std::uint32_t most_arrows) const {
     return groups_.size() <= 64 && groups_.size() <= options_.max_nodes && arrows_.size() <= most_arrows;
   }
@@ -223,11 +227,12 @@ class collapsed_graph {
   }
 
   // A box that counts literals or outputs, and its arrow from or to its group.
-  [[gnu::cold, gnu::noinline]] static void data(picture_sink& to, box_name name, std::uint32_t count, bool grouped) {
+  [[gnu::cold, gnu::noinline]] static void data(picture_sink& to, growing_text& text, box_name name,
+                                                std::uint32_t count, bool grouped) {
     if (count == 0) return;
     bool const result = name.letter() == 'd';
     box_name const group{'k', name.number()};
-    growing_text text;
+    text.clear();
     text.print(count == 1 ? "%s" : "%ss: %n", result ? "result" : "value", count);
     to.box(name, result ? "shape=box, penwidth=2" : "shape=box", text.view(), nullptr);
     if (grouped) to.arrow(result ? group : name, result ? name : group, count);

@@ -143,7 +143,7 @@ class dot_text final : public picture_sink {
   if (opened && !special) ::unlink(beside.c_str());
   beside.clear();
   beside.print(opened ? "writing \"%s\" failed: %s" : "cannot write \"%s\": %s", path, std::strerror(failed));
-  if (opened) throw resource_error{beside.c_str(), failed};
+  if (opened) throw resource_error{joined({beside.view()}), failed};
   refuse_picture(beside);
 }
 

@@ -116,10 +116,10 @@ class growing_text : private scratch_memory {
   [[nodiscard]] std::string_view view() const noexcept { return {data(), size_}; }
   [[nodiscard]] char const* c_str() const noexcept { return data(); }
   void clear() noexcept { size_ = 0; }
+  [[nodiscard]] char* data() const noexcept { return static_cast<char*>(memory_); }
+  void shorten(std::size_t size) noexcept { size_ = size; }
 
  private:
-  [[nodiscard]] char* data() const noexcept { return static_cast<char*>(memory_); }
-
   std::size_t size_ = 0;
 };
 
@@ -238,12 +238,17 @@ class box_color {
   return count;
 }
 
+[[gnu::cold, gnu::noinline]] inline void set_to_label(growing_text& text, node const& of) {
+  text.clear();
+  text.put(std::string_view{of.label()});
+}
+
 /// Writes the box of a task or literal; `label` is room for its label.
 [[gnu::cold, gnu::noinline]] inline void put_box_of(picture_sink& to, node const& of, box_name name,
                                                     visualize_options const& options, growing_text& label) {
   bool const task = name.letter() == 't';
   label.clear();
-  if (task || options.show_values || of.extras() != nullptr) label.put(std::string_view{of.label()});
+  if (task || options.show_values || of.extras() != nullptr) set_to_label(label, of);
   box_color color;
   to.box(name, task ? "shape=circle" : "shape=box", label.view(), task ? color.of(label.view(), options) : nullptr);
 }
