@@ -1,10 +1,8 @@
 // The stages of a graph's life, made visible: what is recorded, how it is planned, what a run does. This program draws
-// the picture of docs/how-it-works.md: with an argument, it writes its graph there as DOT text.
+// the picture of docs/how-it-works.md: with an argument, it draws its graph there.
 
 #include <dally/dally.hpp>
 
-#include <fstream>
-#include <iostream>
 #include <sstream>
 #include <string>
 #include <utility>
@@ -47,15 +45,7 @@ int main(int argc, char** argv) {
   auto all = dally::delayed(merge)(first, second);
   auto summary = dally::delayed(report)(all, dally::delayed(count)(first));
 
-  if (argc > 1) {
-    std::ofstream file{argv[1]};
-    file << dally::to_dot(summary);
-    file.close();
-    if (!file) {
-      std::cerr << "how_it_works: cannot write " << argv[1] << "; give the path of a file that may be written\n";
-      return 2;
-    }
-  }
+  if (argc > 1) summary.visualize(argv[1]);
 
   narrator tell;
   fmt::print("{}\n", summary.compute({.scheduler = dally::synchronous{}, .observers = {&tell}}));
