@@ -2,6 +2,7 @@
 
 #include <dally/dally.hpp>
 
+#include <algorithm>
 #include <array>
 #include <cstddef>
 #include <deque>
@@ -24,6 +25,7 @@ using dally::compute;
 using dally::delayed;
 using dally::lazy;
 using dally::synchronous;
+using dally::tests::contains;
 
 namespace {
 
@@ -207,4 +209,37 @@ TEST_CASE("a type of the user's own says where its lazies are", "[traversal]") {
   CHECK(compute(synchronous{}, s).meshes == std::vector<std::string>{"a", "b"});
   auto several = [text](std::vector<plain_scene> const& v) { return text(v.at(0)) + text(v.at(1)); };
   CHECK(delayed(several)(std::vector{s, s}).compute(synchronous{}) == "4ab!4ab!");
+}
+
+namespace {
+
+/// A list that does not always visit what it holds: `shown` of it, and all of it when it is rebuilt.
+struct moody {
+  std::vector<lazy<int>> parts;
+  std::vector<int> shown;  // how many each visit shows, the last one's for good
+  mutable std::size_t visits = 0;
+};
+
+}  // namespace
+
+template <>
+struct dally::traversal<moody> {
+  using plain = std::vector<int>;
+  static plain rebuild(moody const& m, auto&& value_of) { return value_of(m.parts); }
+  static void each(moody const& m, auto&& visit) {
+    auto const shown = m.shown.at(std::min(m.visits++, m.shown.size() - 1));
+    for (int i = 0; i < shown; ++i) visit(m.parts.at(static_cast<std::size_t>(i) % m.parts.size()));
+  }
+};
+
+TEST_CASE("a traversal that visits other lazies than it asks for is an error, not a wrong value", "[traversal]") {
+  auto const size = delayed([](std::vector<int> const& v) { return v.size(); });
+  std::vector<lazy<int>> const three{number(1), number(2), number(3)};
+  CHECK(size(moody{three, {3}}).compute(synchronous{}) == 3);
+  for (auto const& shown : {std::vector{3, 2}, std::vector{2, 3}, std::vector{0, 3}, std::vector{3, 0}}) {
+    CHECK_THROWS_AS(size(moody{three, shown}), dally::graph_error);
+    CHECK_THROWS_WITH(size(moody{three, shown}), contains("each()") && contains("rebuild()"));
+  }
+  CHECK_THROWS_AS(size(moody{three, {2}}).compute(synchronous{}), dally::graph_error);
+  CHECK(size(three).compute(synchronous{}) == 3);
 }

@@ -228,32 +228,33 @@ DALLY_TEST_ON_EVERY_SCHEDULER(
 DALLY_TEST_ON_EVERY_SCHEDULER(
     "a traversal that throws when the call is recorded leaves nothing recorded and nothing lost") {
   shared_counter calls;
-  auto make = delayed([&calls](int x) {
-    calls.add();
-    return counted{x};
-  });
   auto size = delayed(
       [](std::vector<counted> const& v, counted const& other) { return static_cast<int>(v.size()) + other.value(); });
   // The lazies are visited twice: to be counted, and to become dependencies.
   for (int const nth : {1, 2}) {
     CAPTURE(nth);
+    auto owner = std::make_shared<int>(4);
+    std::weak_ptr<int> const held = owner;  // by the tasks, those that should have been arguments too
+    auto make = std::make_optional(delayed([&calls, owner](int x) {
+      calls.add();
+      return counted{x};
+    }));
     int visits = 0;
-    fragile parts{{make(1), make(2)}, nth, false, &visits};
-    auto other = make(3);
-    std::weak_ptr<int> held;
-    {
-      auto const owner = std::make_shared<int>(4);
-      held = owner;
-      auto holding = delayed([owner](std::vector<counted> const&, counted const&) { return *owner; });
-      CHECK_THROWS_WITH(holding(parts, other), "each");
-    }
+    auto parts = std::make_optional<fragile>({{(*make)(1), (*make)(2)}, nth, false, &visits});
+    auto other = (*make)(3);
+    CHECK_THROWS_WITH(delayed([owner](std::vector<counted> const&, counted const&) { return *owner; })(*parts, other),
+                      "each");
     CHECK(visits == nth);
-    CHECK(held.expired());
     CHECK(calls.value() == 0);
-    parts.visits = nullptr;
-    CHECK(size(parts, other).compute(scheduler) == 5);
+    parts->visits = nullptr;
+    CHECK(size(*parts, other).compute(scheduler) == 5);
     CHECK(calls.value() == 3);
     calls.reset();
+    parts.reset();
+    make.reset();
+    other = {};
+    owner.reset();
+    CHECK(held.expired());
   }
   CHECK(counted::live() == 0);
 }
