@@ -120,9 +120,9 @@ class collapsed_graph {
       ++its.levels;
       if (levels.times(l) > its.widest) its.widest = levels.times(l);
     }
-    std::uint32_t largest = 0, extent = groups + arrows_.size() + (values != 0);
+    std::uint32_t largest = 0, extent = groups + arrows_.size() + (values != 0 ? 1U : 0U);
     for (std::uint32_t g = 0; g < groups; ++g) {
-      extent += 2U * ((all[g].literals != 0) + (all[g].results != 0));
+      extent += (all[g].literals != 0 ? 2U : 0U) + (all[g].results != 0 ? 2U : 0U);
       if (groups_.times(g) > largest) largest = groups_.times(g);
     }
 
