@@ -246,14 +246,20 @@ class plan {
 
 // Writes down edges, slots and outputs of tasks_.
 [[gnu::noinline]] inline void plan::write(node const* const* outputs, node_marks& marks) {
+  // In registers: the compiler cannot know that what is written below are no members.
   node_id const* const by_rank = by_rank_.data();
+  node const* const* const tasks = tasks_.data();
+  std::uint32_t* const first_edge = first_edge_;
+  std::uint32_t* const slots = slots_;
+  std::uint32_t* const edges = edges_;
+  std::uint32_t const size = size_;
   std::uint32_t edge_count = 0;
   std::uint32_t constant_count = 0;
   std::size_t bytes = 0;
   bool chain = true;
-  for (node_id n = 0; n < size_; ++n) {
-    node const& task = *tasks_[n];
-    first_edge_[n] = edge_count;
+  for (node_id n = 0; n < size; ++n) {
+    node const& task = *tasks[n];
+    first_edge[n] = edge_count;
     bool follows = n == 0;
     for (dependency const d : task.dependencies()) {
       std::uint32_t edge = 0;
@@ -265,15 +271,15 @@ class plan {
         if (by_rank != nullptr) edge = by_rank[edge];
         follows |= edge + 1 == n;
       }
-      edges_[edge_count++] = edge;
+      edges[edge_count++] = edge;
     }
     chain &= follows;
     value_type const& result = *task.type().result;
     bytes = (bytes + result.slot_alignment - 1) & ~(std::size_t{result.slot_alignment} - 1);
-    slots_[n] = static_cast<std::uint32_t>(bytes / slot_unit);
+    slots[n] = static_cast<std::uint32_t>(bytes / slot_unit);
     bytes += result.slot_size;
   }
-  first_edge_[size_] = edge_count;
+  first_edge[size] = edge_count;
   for (std::size_t i = 0; i < output_count_; ++i) {
     if (outputs[i]->is_value()) {
       constants_[constant_count] = outputs[i]->payload();
