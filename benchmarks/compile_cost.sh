@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# What including dally costs: the lesson's program beside the bare standard headers that it needs.
+# What including dally costs: the lesson's program beside a program that only includes the standard headers it needs.
 # benchmarks/compile_cost.sh [compiler] [repetitions]: CPU seconds of an object at -O2, the least of the repetitions;
 # preprocessed lines; bytes of text.
 set -euo pipefail
@@ -10,22 +10,6 @@ repetitions=${2:-5}
 work=$(mktemp -d)
 trap 'rm -r "$work"' EXIT
 
-cat >"$work/bare.cpp" <<'END'
-#include <atomic>
-#include <chrono>
-#include <condition_variable>
-#include <exception>
-#include <memory>
-#include <mutex>
-#include <optional>
-#include <source_location>
-#include <stop_token>
-#include <string>
-#include <thread>
-#include <tuple>
-#include <vector>
-int main() {}
-END
 cat >"$work/lesson.cpp" <<'END'
 #include <dally/dally.hpp>
 
@@ -51,6 +35,11 @@ int main() {
   return five == 5 ? 0 : 1;
 }
 END
+
+# The standard headers that the program and the headers of dally which it reaches name themselves.
+"$compiler" -std=c++20 -I"$root/include" -fsyntax-only -H "$work/lesson.cpp" 2>&1 | grep -o "$root/include/.*" | sort -u |
+  xargs sed -n 's/^\(#include <[a-z_]*>\).*/\1/p' "$work/lesson.cpp" | sort -u >"$work/bare.cpp"
+echo 'int main() {}' >>"$work/bare.cpp"
 
 seconds() { # the least CPU time of compiling $1
   local best='' run
