@@ -13,6 +13,7 @@
 #include <variant>
 #include <vector>
 
+#include "dally/core/fields.hpp"
 #include "dally/core/key.hpp"
 #include "dally/core/symbol.hpp"
 
@@ -122,116 +123,17 @@ concept has_own_token = requires(T const& v) {
   { token_of(v) } -> std::same_as<token>;
 };
 
-struct any_field {
-  template <class T>
-  constexpr operator T() const noexcept;
-};
-struct any_lvalue {
-  template <class T>
-  constexpr operator T&() const noexcept;
-};
-template <class Derived>
-struct any_base {
-  template <class T>
-    requires(std::is_base_of_v<T, Derived> && !std::is_same_v<T, Derived>)
-  constexpr operator T() const noexcept;
-};
-template <std::size_t>
-using field_at = any_field;
-
-template <class T, std::size_t... I>
-constexpr bool takes_fields(std::index_sequence<I...>) {
-  // Parentheses do not let the elements of an array count as fields.
-  return requires { T{field_at<I>{}...}; } && (sizeof...(I) == 0 || requires { T(field_at<I>{}...); });
-}
-template <class T, std::size_t... I>
-constexpr bool has_more_fields(std::index_sequence<I...>) {
-  return requires { T{field_at<I>{}..., any_field{}}; } || requires { T{field_at<I>{}..., any_lvalue{}}; };
-}
-
-inline constexpr std::size_t most_fields = 12;
-inline constexpr std::size_t unknown_fields = ~std::size_t{0};
-
-template <class T, std::size_t Tried = most_fields>
-constexpr std::size_t count_fields() {
-  if constexpr (takes_fields<T>(std::make_index_sequence<Tried>{})) {
-    return has_more_fields<T>(std::make_index_sequence<Tried>{}) ? unknown_fields : Tried;
-  } else if constexpr (Tried == 0) {
-    return unknown_fields;
-  } else {
-    return count_fields<T, Tried - 1>();
-  }
-}
-
-/// How many fields an aggregate has; unknown_fields where it cannot be told for certain: base classes, array or
-/// reference members, more than 12.
-template <class T>
-constexpr std::size_t field_count() {
-  if constexpr (std::is_empty_v<T>) {
-    return 0;
-  } else if constexpr (requires { T{any_base<T>{}}; }) {
-    return unknown_fields;
-  } else {
-    constexpr std::size_t counted = count_fields<T>();
-    return counted == 0 ? unknown_fields : counted;
-  }
-}
-
-template <class T>
-concept token_aggregate =
-    std::is_class_v<T> && (std::is_empty_v<T> || std::is_aggregate_v<T>) && field_count<T>() != unknown_fields;
-
-/// The fields of an aggregate as a tuple of references.
-template <class T>
-constexpr auto fields_of(T const& v) {
-  constexpr std::size_t count = field_count<T>();
-  if constexpr (count == 0) {
-    return std::tie();
-  } else if constexpr (count == 1) {
-    auto const& [a] = v;
-    return std::tie(a);
-  } else if constexpr (count == 2) {
-    auto const& [a, b] = v;
-    return std::tie(a, b);
-  } else if constexpr (count == 3) {
-    auto const& [a, b, c] = v;
-    return std::tie(a, b, c);
-  } else if constexpr (count == 4) {
-    auto const& [a, b, c, d] = v;
-    return std::tie(a, b, c, d);
-  } else if constexpr (count == 5) {
-    auto const& [a, b, c, d, e] = v;
-    return std::tie(a, b, c, d, e);
-  } else if constexpr (count == 6) {
-    auto const& [a, b, c, d, e, f] = v;
-    return std::tie(a, b, c, d, e, f);
-  } else if constexpr (count == 7) {
-    auto const& [a, b, c, d, e, f, g] = v;
-    return std::tie(a, b, c, d, e, f, g);
-  } else if constexpr (count == 8) {
-    auto const& [a, b, c, d, e, f, g, h] = v;
-    return std::tie(a, b, c, d, e, f, g, h);
-  } else if constexpr (count == 9) {
-    auto const& [a, b, c, d, e, f, g, h, i] = v;
-    return std::tie(a, b, c, d, e, f, g, h, i);
-  } else if constexpr (count == 10) {
-    auto const& [a, b, c, d, e, f, g, h, i, j] = v;
-    return std::tie(a, b, c, d, e, f, g, h, i, j);
-  } else if constexpr (count == 11) {
-    auto const& [a, b, c, d, e, f, g, h, i, j, k] = v;
-    return std::tie(a, b, c, d, e, f, g, h, i, j, k);
-  } else {
-    auto const& [a, b, c, d, e, f, g, h, i, j, k, l] = v;
-    return std::tie(a, b, c, d, e, f, g, h, i, j, k, l);
-  }
-}
-
 template <class T>
 constexpr bool has_token();
 
 template <class Tuple, std::size_t... I>
 constexpr bool elements_have_tokens(std::index_sequence<I...>) {
   return (has_token<std::remove_cvref_t<std::tuple_element_t<I, Tuple>>>() && ... && true);
+}
+
+template <class... Part>
+constexpr bool all_have_tokens(type_list<Part...>) {
+  return (has_token<Part>() && ... && true);
 }
 
 template <class T>
@@ -278,9 +180,8 @@ constexpr bool has_token() {
     return has_token<typename T::value_type>();
   } else if constexpr (token_tuple<T>) {
     return elements_have_tokens<T>(std::make_index_sequence<std::tuple_size_v<T>>{});
-  } else if constexpr (token_aggregate<T>) {
-    using fields = decltype(fields_of(std::declval<T const&>()));
-    return elements_have_tokens<fields>(std::make_index_sequence<std::tuple_size_v<fields>>{});
+  } else if constexpr (plain_aggregate<T>) {
+    return all_have_tokens(fields_t<T>{});
   } else {
     return false;
   }
@@ -376,7 +277,7 @@ void add_token(token_hash& hash, T const& v) {
   } else {
     hash.add_number('a');
     hash.add_text(type_name<T>());
-    std::apply([&](auto const&... field) { (add_token(hash, field), ...); }, fields_of(v));
+    with_fields(v, [&](auto const&... field) { (add_token(hash, field), ...); });
   }
 }
 
@@ -398,7 +299,7 @@ struct token_of_value {
 
 inline namespace customization {
 /// The content hash of a value, by which pure calls are recognised as equal. Known: arithmetic types, enums, strings,
-/// durations, optional, variant, pair, tuple, standard containers and aggregates of up to 12 fields of such. For a
+/// durations, optional, variant, pair, tuple, standard containers and aggregates of up to 32 fields of such. For a
 /// type of your own, define `dally::token token_of(my_type const&)` in its namespace.
 ///
 /// Values  0.0 and -0.0 differ; equal NaN bits are equal; padding does not count, the order of a hash table neither;
