@@ -1,6 +1,7 @@
 #include "dally/core/fields.hpp"
 
 #include <any>
+#include <array>
 #include <memory>
 #include <string>
 #include <type_traits>
@@ -155,6 +156,8 @@ TEST_CASE("the fields of an aggregate are counted, or said to be unclear, never 
   static_assert(field_count<with_union>() == unknown_fields);
   static_assert(field_count<with_union_after_array>() == unknown_fields);
   static_assert(field_count<takes_anything>() == unknown_fields);
+  static_assert(field_count<std::array<int, 0>>() == unknown_fields);
+  static_assert(field_count<std::array<int, 2>>() == unknown_fields);
   static_assert(field_count<array_and_no_default>() == unknown_fields);
   static_assert(field_count<array_and_default_of_its_own>() == unknown_fields);
 }

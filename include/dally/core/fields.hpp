@@ -165,8 +165,10 @@ template <class T>
 constexpr std::size_t field_count() {
   if constexpr (std::is_empty_v<T>) {
     return 0;
-  } else if constexpr (requires { T{any_base<T>{}}; } || !std::is_move_assignable_v<T>) {  // a reference is in the way
-    return unknown_fields;
+  } else if constexpr (requires { T{any_base<T>{}}; } || requires { std::tuple_size<T>::value; }) {
+    return unknown_fields;  // a binding would ask a tuple for its elements, not for its fields
+  } else if constexpr (!std::is_move_assignable_v<T>) {
+    return unknown_fields;  // a reference is in the way
   } else {
     constexpr std::size_t plain = count_plain_fields<T>();
     if constexpr (plain != unknown_fields) {

@@ -1,0 +1,141 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <type_traits>
+
+#include "dally/core/error.hpp"
+#include "dally/core/text.hpp"
+
+namespace dally {
+
+/// Bytes that are not what a codec wrote: cut off, too long, or out of range. Also a value that no bytes stand for.
+class archive_error : public error {
+ public:
+  using error::error;
+};
+
+/// Writes values as bytes: numbers as they lie in memory, a length as 8 bytes before what it counts.
+///
+/// What does not fit is counted but not written, so a first try into a small buffer tells how large the second must be.
+///
+/// Units   bytes
+/// Errors  none of its own; what a codec throws
+class archive_writer {
+ public:
+  using is_saving = std::true_type;
+  using is_loading = std::false_type;
+
+  /// Counts only.
+  archive_writer() = default;
+  archive_writer(std::byte* to, std::size_t room) noexcept : to_{to}, room_{room} {}
+
+  /// All bytes so far, whether they fitted or not.
+  [[nodiscard]] std::size_t size() const noexcept { return size_; }
+  [[nodiscard]] bool fitted() const noexcept { return size_ <= room_; }
+
+  void add_bytes(void const* from, std::size_t bytes) noexcept {
+    if (bytes != 0 && size_ <= room_ && bytes <= room_ - size_) std::memcpy(to_ + size_, from, bytes);
+    size_ += bytes;
+  }
+  void add_length(std::size_t count) noexcept {
+    std::uint64_t const number = count;
+    add_bytes(&number, sizeof number);
+  }
+
+  /// Writes a value as its codec does.
+  template <class T>
+  void add(T const& value);
+  /// Writes values one after the other, as cereal's archives do.
+  template <class... T>
+  archive_writer& operator()(T const&... values);
+  template <class T>
+  archive_writer& operator&(T const& value) {
+    return (*this)(value);
+  }
+
+ private:
+  std::byte* to_ = nullptr;
+  std::size_t room_ = 0;
+  std::size_t size_ = 0;
+};
+
+/// Reads what an archive_writer wrote. Believes nothing: each length is compared with what is left before anything is
+/// allocated for it.
+///
+/// Errors  archive_error
+class archive_reader {
+ public:
+  using is_saving = std::false_type;
+  using is_loading = std::true_type;
+
+  archive_reader(std::byte const* from, std::size_t bytes) noexcept : at_{from}, left_{bytes} {}
+
+  /// Bytes not read yet.
+  [[nodiscard]] std::size_t left() const noexcept { return left_; }
+
+  /// The next bytes, where they are.
+  [[nodiscard]] std::byte const* view(std::size_t bytes) {
+    if (bytes > left_) [[unlikely]]
+      fail("an archive ends too early");
+    std::byte const* const here = at_;
+    at_ += bytes;
+    left_ -= bytes;
+    return here;
+  }
+  void read_bytes(void* to, std::size_t bytes) {
+    std::byte const* const from = view(bytes);
+    if (bytes != 0) std::memcpy(to, from, bytes);
+  }
+  /// The number of things that follow, each of which takes `least_bytes` or more.
+  [[nodiscard]] std::size_t read_length(std::size_t least_bytes = 1) {
+    std::uint64_t number = 0;
+    read_bytes(&number, sizeof number);
+    if (number > left_ / least_bytes) [[unlikely]]
+      fail("an archive holds a length beyond its end");
+    return static_cast<std::size_t>(number);
+  }
+
+  /// The next value, read as its codec does.
+  template <class T>
+  [[nodiscard]] T read();
+  /// The same, into a value that is there.
+  template <class T>
+  void read_into(T& value);
+  /// Reads values one after the other, as cereal's archives do.
+  template <class... T>
+  archive_reader& operator()(T&&... values);
+  template <class T>
+  archive_reader& operator&(T&& value) {
+    return (*this)(value);
+  }
+
+  /// Counts how deep a value lies in others of its kind: a tree's node in its parent. Deeper ones than 2,000 would end
+  /// the stack.
+  class level {
+   public:
+    explicit level(archive_reader& in) : in_{in} {
+      if (in_.depth_ == deepest) [[unlikely]]
+        fail("a value is nested more than 2,000 levels deep");
+      ++in_.depth_;
+    }
+    ~level() { --in_.depth_; }
+    level(level const&) = delete;
+    level& operator=(level const&) = delete;
+
+   private:
+    archive_reader& in_;
+  };
+
+  [[noreturn, gnu::cold, gnu::noinline]] static void fail(char const* what) { throw archive_error{what}; }
+
+ private:
+  static constexpr unsigned deepest = 2000;
+
+  std::byte const* at_;
+  std::size_t left_;
+  unsigned depth_ = 0;
+};
+
+}  // namespace dally

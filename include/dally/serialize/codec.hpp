@@ -1,0 +1,472 @@
+#pragma once
+
+#include <concepts>
+#include <cstddef>
+#include <cstdint>
+#include <new>
+#include <string_view>
+#include <tuple>
+#include <type_traits>
+#include <utility>
+
+#include "dally/core/fields.hpp"
+#include "dally/core/symbol.hpp"
+#include "dally/serialize/archive.hpp"
+#include "dally/serialize/codec_std.hpp"
+
+namespace dally {
+
+/// How a T crosses a process border. Needed only for what dally does not know: specialise it for a type of your own,
+/// where the type is declared:
+///
+///     template <> struct dally::codec<money> {
+///       static void encode(dally::archive_writer& out, money const& m) { out(m.cents(), m.currency()); }
+///       static money decode(dally::archive_reader& in) {
+///         auto const cents = in.read<long>();
+///         return money{cents, in.read<std::string>()};
+///       }
+///     };
+///
+/// Known already: arithmetic types, enums, strings, standard containers, arrays, pair, tuple, optional, variant,
+/// unique_ptr, chrono's durations and time points, complex, bitset, path, error_code, aggregates of up to 32 fields of
+/// such, and types with a function `serialize(Archive&)` as cereal's users write it, a member or beside the type:
+/// `ar(a, b)`. Refused: what points to something, views, and classes whose state cannot be told.
+///
+/// Bytes   those of this machine and this build; decoding believes none of them
+/// Errors  archive_error
+template <class T>
+struct codec;
+
+/// Whether the bytes of a T in memory are all there is to it. `template <> inline constexpr bool dally::bitwise<vec3> =
+/// true;` lets a trivially copyable class with private members travel, and vectors of it in one piece.
+template <class T>
+inline constexpr bool bitwise = false;
+
+/// A friend of a class that keeps its `serialize`, or its default constructor, private.
+class access {
+ public:
+  template <class T>
+  static constexpr bool makes = requires { T(); };
+  template <class T>
+  static T make() {
+    return T();
+  }
+
+  template <class Archive, class T>
+  static constexpr bool serializes = requires(Archive& ar, T& v) { v.serialize(ar); };
+  template <class Archive, class T>
+  static constexpr bool serializes_versions = requires(Archive& ar, T& v) { v.serialize(ar, 0U); };
+  template <class Archive, class T>
+  static void serialize(Archive& ar, T& v) {
+    if constexpr (serializes<Archive, T>) {
+      v.serialize(ar);
+    } else {
+      v.serialize(ar, 0U);
+    }
+  }
+
+  /// Whether a T's function is its base's, which does not know what T adds.
+  template <class Archive, class T>
+  static constexpr bool inherits_serialize() {
+    if constexpr (requires { &T::template serialize<Archive>; }) {
+      return !is_member_of<T>(&T::template serialize<Archive>);
+    } else {
+      return false;
+    }
+  }
+
+ private:
+  template <class T, class Function>
+  static constexpr bool is_member_of(Function T::*) {
+    return true;
+  }
+  template <class T>
+  static constexpr bool is_member_of(...) {
+    return false;
+  }
+};
+
+namespace detail {
+
+template <class T>
+concept has_codec = requires(archive_writer& out, archive_reader& in, T const& v) {
+  codec<T>::encode(out, v);
+  { codec<T>::decode(in) } -> std::same_as<T>;
+};
+template <class T>
+concept has_member = (access::serializes<archive_writer, T> && access::serializes<archive_reader, T>) ||
+                     (access::serializes_versions<archive_writer, T> && access::serializes_versions<archive_reader, T>);
+
+void serialize() = delete;  // only what a type's own namespace brings is found below
+template <class T>
+concept has_function = requires(archive_writer& out, archive_reader& in, T& v) {
+  serialize(out, v);
+  serialize(in, v);
+};
+
+/// What the user says. One byte for what says nothing, so that a length never exceeds the bytes that follow it.
+template <class T>
+struct custom_codec {
+  using parts = type_list<>;
+  static void encode(archive_writer& out, T const& v) {
+    std::size_t const before = out.size();
+    if constexpr (has_codec<T>) {
+      codec<T>::encode(out, v);
+    } else if constexpr (has_member<T>) {
+      access::serialize(out, const_cast<T&>(v));  // one function reads and writes; writing, it changes nothing
+    } else {
+      serialize(out, const_cast<T&>(v));
+    }
+    if (out.size() == before) out.add(false);
+  }
+  static T decode(archive_reader& in) {
+    archive_reader::level const here{in};
+    skipping const rest{in};
+    if constexpr (has_codec<T>) {
+      return codec<T>::decode(in);
+    } else {
+      T v = access::make<T>();
+      if constexpr (has_member<T>) {
+        access::serialize(in, v);
+      } else {
+        serialize(in, v);
+      }
+      return v;
+    }
+  }
+
+ private:
+  /// Skips the byte that stands for nothing.
+  class skipping {
+   public:
+    explicit skipping(archive_reader& in) : in_{in}, before_{in.left()} {
+      if (before_ == 0) archive_reader::fail("an archive ends too early");
+    }
+    ~skipping() {
+      if (in_.left() == before_) static_cast<void>(in_.view(1));
+    }
+    skipping(skipping const&) = delete;
+    skipping& operator=(skipping const&) = delete;
+
+   private:
+    archive_reader& in_;
+    std::size_t before_;
+  };
+};
+
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wconversion"  // of a number to a bit-field, which held it before
+
+/// Field by field.
+template <class T>
+struct aggregate_codec {
+  using parts = fields_t<T>;
+
+  static void encode(archive_writer& out, T const& v) {
+    with_fields(v, [&](auto const&... field) { (out.add(field), ...); });
+  }
+  static T decode(archive_reader& in) {
+    if constexpr (made_of_values(parts{})) {
+      return from_values(in, parts{});
+    } else {
+      T v{};
+      with_fields(v, [&](auto&... field) { (in.read_into(field), ...); });
+      return v;
+    }
+  }
+
+ private:
+  struct references {
+    template <class... Field>
+    void operator()(Field&...) const {}
+  };
+  template <class... Field>
+  static constexpr bool made_of_values(type_list<Field...>) {
+    return !(std::is_array_v<Field> || ...);
+  }
+  template <class... Field>
+  static T from_values(archive_reader& in, type_list<Field...>) {
+    if constexpr (requires { T{std::declval<Field>()...}; }) {
+      return T{in.read<Field>()...};
+    } else {
+      return T(in.read<Field>()...);  // bit-fields, to which braces do not narrow; read in this order, too
+    }
+  }
+
+ public:
+  /// Arrays are read in place, which bit-fields do not allow.
+  static constexpr bool works =
+      made_of_values(parts{}) || (std::is_default_constructible_v<T> &&
+                                  !std::is_same_v<decltype(with_fields(std::declval<T&>(), references{})), not_used>);
+};
+
+#pragma GCC diagnostic pop
+
+struct refused_codec {
+  using parts = type_list<>;
+};
+
+template <class T>
+constexpr bool tight_aggregate() {
+  if constexpr (!std::is_trivially_copyable_v<T>) {
+    return false;
+  } else {
+    return []<class... Field>(type_list<Field...>) {
+      return (is_tight<Field>::value && ...) && (sizeof(Field) + ...) == sizeof(T);
+    }(fields_t<T>{});
+  }
+}
+
+/// The codec of a T, an object of its class. Does not look into T's parts, so a type may contain its own kind.
+template <class T>
+constexpr auto choose_codec() {
+  if constexpr (std::is_same_v<T, bool>) {
+    return truth_codec<T>{};
+  } else if constexpr (std::is_same_v<T, long double>) {
+    return extended_codec{};
+  } else if constexpr (std::is_arithmetic_v<T>) {
+    return bits_codec<T>{};
+  } else if constexpr (std::is_enum_v<T>) {
+    if constexpr (std::is_same_v<std::underlying_type_t<T>, bool>) {
+      return truth_codec<T>{};
+    } else {
+      return bits_codec<T>{};
+    }
+  } else if constexpr (std::is_bounded_array_v<T>) {
+    if constexpr (is_tight<std::remove_extent_t<T>>::value) {
+      return bits_codec<T>{};
+    } else {
+      return elements_codec<T>{};
+    }
+  } else if constexpr (!std::is_class_v<T> || !std::is_same_v<T, std::remove_cv_t<T>>) {
+    return refused_codec{};
+  } else if constexpr (has_codec<T>) {
+    return custom_codec<T>{};
+  } else if constexpr (bitwise<T>) {
+    static_assert(std::is_trivially_copyable_v<T>, "dally: bitwise<T> is for trivially copyable types");
+    return bits_codec<T>{};
+  } else if constexpr (has_member<T>) {
+    if constexpr (access::makes<T> && !access::inherits_serialize<archive_writer, T>()) {
+      return custom_codec<T>{};
+    } else {
+      return refused_codec{};
+    }
+  } else if constexpr (has_function<T>) {
+    if constexpr (access::makes<T>) {
+      return custom_codec<T>{};
+    } else {
+      return refused_codec{};
+    }
+  } else if constexpr (array_shape<T>) {
+    using element = typename T::value_type;
+    if constexpr (is_tight<element>::value && sizeof(T) == std::tuple_size_v<T> * sizeof(element)) {
+      return bits_codec<T>{};
+    } else {
+      return elements_codec<T>{};
+    }
+  } else if constexpr (is_variant_type<T>) {
+    return variant_codec<T>{};
+  } else if constexpr (is_unique_pointer<T>) {
+    if constexpr (pointer_codec<T>::works) {
+      return pointer_codec<T>{};
+    } else {
+      return refused_codec{};
+    }
+  } else if constexpr (truths_shape<T>) {
+    return truths_codec<T>{};
+  } else if constexpr (associative_shape<T>) {
+    return associative_codec<T>{};
+  } else if constexpr (sequence_shape<T>) {
+    return sequence_codec<T>{};
+  } else if constexpr (forward_shape<T>) {
+    return forward_codec<T>{};
+  } else if constexpr (product_shape<T>) {
+    return product_codec<T>{};
+  } else if constexpr (optional_shape<T>) {
+    return optional_codec<T>{};
+  } else if constexpr (is_duration<T>) {
+    if constexpr (is_tight<typename T::rep>::value) {
+      return bits_codec<T>{};
+    } else {
+      return duration_codec<T>{};
+    }
+  } else if constexpr (is_moment<T>) {
+    if constexpr (is_tight<typename T::duration>::value) {
+      return bits_codec<T>{};
+    } else {
+      return moment_codec<T>{};
+    }
+  } else if constexpr (complex_shape<T>) {
+    if constexpr (is_tight<typename T::value_type>::value && sizeof(T) == 2 * sizeof(typename T::value_type)) {
+      return bits_codec<T>{};
+    } else {
+      return complex_codec<T>{};
+    }
+  } else if constexpr (bitset_shape<T>) {
+    return bitset_codec<T>{};
+  } else if constexpr (path_shape<T>) {
+    return path_codec<T>{};
+  } else if constexpr (std::is_same_v<T, std::error_code> || std::is_same_v<T, std::error_condition>) {
+    return code_codec<T>{};
+  } else if constexpr (std::is_empty_v<T> || no_elements<T>) {
+    // A monostate, a tag, a lambda without captures; not what its constructor gives a meaning.
+    if constexpr ((std::is_trivially_copyable_v<T> && std::is_trivially_default_constructible_v<T>) || no_elements<T>) {
+      return empty_codec<T>{};
+    } else {
+      return refused_codec{};
+    }
+  } else if constexpr (plain_aggregate<T>) {
+    if constexpr (tight_aggregate<T>()) {
+      return bits_codec<T>{};
+    } else if constexpr (aggregate_codec<T>::works) {
+      return aggregate_codec<T>{};
+    } else {
+      return refused_codec{};
+    }
+  } else {
+    return refused_codec{};
+  }
+}
+
+template <class T>
+using codec_t = decltype(choose_codec<T>());
+
+template <class T>
+struct is_tight : std::is_same<codec_t<T>, bits_codec<T>> {};
+
+/// The first type that cannot travel among a type and its parts; no text if all can.
+template <class T, class... Seen>
+constexpr std::string_view obstacle() {
+  if constexpr ((std::is_same_v<T, Seen> || ...)) {
+    return {};  // inside itself, as in a tree: it is being looked at
+  } else if constexpr (std::is_same_v<codec_t<T>, refused_codec>) {
+    return type_name<T>();
+  } else {
+    return []<class... Part>(type_list<Part...>) {
+      std::string_view found;
+      static_cast<void>(((found = obstacle<Part, T, Seen...>(), found.data() != nullptr) || ... || false));
+      return found;
+    }(typename codec_t<T>::parts{});
+  }
+}
+
+}  // namespace detail
+
+/// Whether values of type T can be written as bytes and read again.
+template <class T>
+concept serializable = detail::obstacle<T>().data() == nullptr;
+
+/// Whether what a task returns as T can cross a process border: `static_assert(dally::portable<decltype(f())>);`
+template <class T>
+concept portable = std::is_void_v<T> || serializable<std::decay_t<T>>;
+
+template <class T>
+void archive_writer::add(T const& value) {
+  static_assert(!std::is_same_v<detail::codec_t<T>, detail::refused_codec>,
+                "dally: this type cannot cross process borders; specialise dally::codec for it");
+  detail::codec_t<T>::encode(*this, value);
+}
+
+template <class T>
+T archive_reader::read() {
+  static_assert(!std::is_same_v<detail::codec_t<T>, detail::refused_codec>,
+                "dally: this type cannot cross process borders; specialise dally::codec for it");
+  return detail::codec_t<T>::decode(*this);
+}
+
+template <class T>
+void archive_reader::read_into(T& value) {
+  if constexpr (requires { detail::codec_t<T>::decode_into(*this, value); }) {
+    detail::codec_t<T>::decode_into(*this, value);
+  } else {
+    value = read<T>();
+  }
+}
+
+namespace detail {
+
+/// What cereal::make_nvp makes: only the value counts.
+template <class T>
+concept named_value = requires(T& t) {
+  { t.name } -> std::convertible_to<char const*>;
+  t.value;
+} && std::is_reference_v<decltype(T::value)>;
+
+}  // namespace detail
+
+template <class... T>
+archive_writer& archive_writer::operator()(T const&... values) {
+  [[maybe_unused]] auto const each = [this]<class V>(V const& v) {
+    if constexpr (detail::named_value<V const>) {
+      this->add(std::as_const(v.value));
+    } else {
+      this->add(v);
+    }
+  };
+  (each(values), ...);
+  return *this;
+}
+
+template <class... T>
+archive_reader& archive_reader::operator()(T&&... values) {
+  [[maybe_unused]] auto const each = [this]<class V>(V& v) {
+    if constexpr (detail::named_value<V>) {
+      this->read_into(v.value);
+    } else {
+      this->read_into(v);
+    }
+  };
+  (each(values), ...);
+  return *this;
+}
+
+/// How the values of one type cross a process border, for those who do not know the type.
+struct wire_type {
+  void (*encode)(archive_writer& out, void const* value);  // null: the bytes in memory, which are all there is to it
+  void (*decode)(archive_reader& in, void* to);            // constructs at `to`
+  char const* obstacle;  // the type that stands in the way, as type_name spells it; null where none does
+  std::uint32_t obstacle_length;
+};
+
+namespace detail {
+
+template <class T>
+void encode_value(archive_writer& out, void const* value) {
+  codec_t<T>::encode(out, *static_cast<T const*>(value));
+}
+template <class T>
+void decode_value(archive_reader& in, void* to) {
+  ::new (to) T(codec_t<T>::decode(in));
+}
+
+inline void encode_nothing(archive_writer& out, void const*) { truth_codec<bool>::encode(out, false); }
+inline void decode_nothing(archive_reader& in, void*) { static_cast<void>(in.view(1)); }
+
+inline constexpr wire_type bits_wire{nullptr, nullptr, nullptr, 0};
+inline constexpr wire_type empty_wire{&encode_nothing, &decode_nothing, nullptr, 0};
+template <class T>
+inline constexpr wire_type coded_wire{&encode_value<T>, &decode_value<T>, nullptr, 0};
+template <class T>
+inline constexpr wire_type refused_wire{nullptr, nullptr, obstacle<T>().data(),
+                                        static_cast<std::uint32_t>(obstacle<T>().size())};
+
+template <class T>
+constexpr wire_type const* wire_of() {
+  if constexpr (is_tight<T>::value) {
+    return &bits_wire;
+  } else if constexpr (std::is_same_v<codec_t<T>, empty_codec<T>>) {
+    return &empty_wire;
+  } else if constexpr (serializable<T>) {
+    return &coded_wire<T>;
+  } else {
+    return &refused_wire<T>;
+  }
+}
+
+}  // namespace detail
+
+/// The table of `T`, the same in every translation unit. Shared by all types that are their bytes.
+template <class T>
+inline constexpr wire_type const* wire_type_of = detail::wire_of<T>();
+
+}  // namespace dally
