@@ -2,6 +2,9 @@
 
 #include <stdexcept>
 #include <string>
+#include <utility>
+
+#include "dally/core/key.hpp"
 
 namespace dally {
 
@@ -40,6 +43,91 @@ class resource_error : public error {
 
  private:
   int code_;
+};
+
+/// An error that speaks of one task.
+class task_failure : public error {
+ public:
+  /// The task's label.
+  [[nodiscard]] std::string const& task() const noexcept { return task_; }
+  [[nodiscard]] dally::key const& key() const noexcept { return key_; }
+
+ protected:
+  task_failure(std::string const& what, std::string task, dally::key key)
+      : error{what}, task_{std::move(task)}, key_{std::move(key)} {}
+
+ private:
+  std::string task_;
+  dally::key key_;
+};
+
+/// A result or an argument that cannot cross a process border; thrown before anything runs.
+class not_serializable : public task_failure {
+ public:
+  not_serializable(std::string const& what, std::string type, std::string task, dally::key key)
+      : task_failure{what, std::move(task), std::move(key)}, type_{std::move(type)} {}
+
+  /// What stands in the way: the type itself, or one of its parts.
+  [[nodiscard]] std::string const& type_name() const noexcept { return type_; }
+
+ private:
+  std::string type_;
+};
+
+/// An exception that crossed a process border and whose type cannot be rebuilt on this side, or a result whose encoding
+/// threw. Standard exceptions cross as themselves, and those that have a `travelling_exception`.
+class remote_error : public task_failure {
+ public:
+  remote_error(std::string const& what, std::string type, std::string text, std::string task, dally::key key)
+      : task_failure{what, std::move(task), std::move(key)}, type_{std::move(type)}, text_{std::move(text)} {}
+
+  /// The exception's type, as a reader would write it.
+  [[nodiscard]] std::string const& type_name() const noexcept { return type_; }
+  /// What it said of itself; "" if it was no std::exception.
+  [[nodiscard]] std::string const& text() const noexcept { return text_; }
+
+ private:
+  std::string type_;
+  std::string text_;
+};
+
+/// How a worker's process ended.
+struct worker_death {
+  enum class reason : unsigned char {
+    unknown,    ///< somebody else in this program waited for the process
+    signalled,  ///< `number` is the signal
+    exited,     ///< `number` is the status
+    breach      ///< it sent what no worker sends, and was killed
+  };
+  reason why = reason::unknown;
+  int number = 0;
+};
+
+/// A task's worker died each time it ran the task.
+class killed_worker : public task_failure {
+ public:
+  killed_worker(std::string const& what, worker_death death, unsigned attempts, std::string task, dally::key key)
+      : task_failure{what, std::move(task), std::move(key)}, death_{death}, attempts_{attempts} {}
+
+  /// How the last one died.
+  [[nodiscard]] worker_death death() const noexcept { return death_; }
+  [[nodiscard]] unsigned attempts() const noexcept { return attempts_; }
+
+ private:
+  worker_death death_;
+  unsigned attempts_;
+};
+
+/// A task took longer than it was allowed to, each time it ran.
+class task_timeout : public task_failure {
+ public:
+  task_timeout(std::string const& what, unsigned attempts, std::string task, dally::key key)
+      : task_failure{what, std::move(task), std::move(key)}, attempts_{attempts} {}
+
+  [[nodiscard]] unsigned attempts() const noexcept { return attempts_; }
+
+ private:
+  unsigned attempts_;
 };
 
 }  // namespace dally
