@@ -1,0 +1,380 @@
+#pragma once
+
+#include <cxxabi.h>
+
+#include <any>
+#include <atomic>
+#include <cstdint>
+#include <exception>
+#include <filesystem>
+#include <functional>
+#include <future>
+#include <ios>
+#include <memory>
+#include <new>
+#include <optional>
+#include <regex>
+#include <stdexcept>
+#include <string>
+#include <string_view>
+#include <system_error>
+#include <type_traits>
+#include <typeinfo>
+#include <utility>
+#include <variant>
+
+#include "dally/core/error.hpp"
+#include "dally/core/key.hpp"
+#include "dally/core/symbol.hpp"
+#include "dally/core/text.hpp"
+#include "dally/serialize/archive.hpp"
+#include "dally/serialize/codec.hpp"
+
+namespace dally {
+
+/// An exception type that can be written and read again: one entry of the list of such types.
+struct exception_type {
+  std::type_info const* type;
+  /// Whether `type` is thrown, alone or with another exception nested in it. Called in a handler.
+  bool (*is)(std::type_info const& thrown);
+  /// Writes the exception being handled; false, and nothing is written, if it cannot be.
+  bool (*encode)(archive_writer& out);
+  /// Reads one; `inner` is nested in it, unless null.
+  std::exception_ptr (*decode)(archive_reader& in, std::exception_ptr const& inner);
+  exception_type const* next = nullptr;
+};
+
+namespace detail {
+
+template <class E>
+std::exception_ptr raised(E const& e, std::exception_ptr const& inner) {
+  if (inner == nullptr) return std::make_exception_ptr(e);
+  try {
+    std::rethrow_exception(inner);
+  } catch (...) {
+    try {
+      std::throw_with_nested(E(e));
+    } catch (...) {
+      return std::current_exception();
+    }
+  }
+}
+
+/// A standard exception whose text cannot be given to it.
+template <class E>
+class with_text : public E {
+ public:
+  template <class... Args>
+  explicit with_text(std::string text, Args const&... args) : E(args...), text_{std::move(text)} {}
+  [[nodiscard]] char const* what() const noexcept override { return text_.c_str(); }
+
+ private:
+  std::string text_;
+};
+
+/// Whether `thrown` is what the type of a value is called once another exception is nested in it.
+template <class Value>
+bool is_nesting(std::type_info const& thrown, Value&& value) {
+  try {
+    std::throw_with_nested(std::forward<Value>(value));
+  } catch (std::nested_exception const& renamed) {
+    return thrown == typeid(renamed);
+  } catch (...) {
+    return false;
+  }
+}
+
+template <class E>
+bool is_thrown(std::type_info const& thrown) {
+  if (thrown == typeid(E)) return true;
+  if constexpr (std::is_same_v<E, std::ios_base::failure>) {
+    // libstdc++'s own throw one that is both failures, that of the old ABI too.
+    if (std::string_view{thrown.name()} == "St13__ios_failure") return true;
+  }
+  if constexpr (std::is_polymorphic_v<E> && !std::is_final_v<E>) {
+    if (thrown == typeid(with_text<E>)) return true;
+    try {
+      throw;
+    } catch (E const& e) {
+      // Nested from a temporary, or from something constant: libstdc++ makes these two types.
+      return dynamic_cast<std::nested_exception const*>(&e) != nullptr &&
+             (is_nesting(thrown, E(e)) || is_nesting(thrown, e));
+    } catch (...) {
+    }
+  }
+  return false;
+}
+
+/// A code's category as a number; codes of other categories mean nothing elsewhere.
+inline constexpr std::error_category const& (*categories[])() noexcept = {
+    &std::generic_category, &std::system_category, &std::iostream_category, &std::future_category};
+inline bool encode_code(archive_writer& out, std::error_code const& code) {
+  for (unsigned char i = 0; i < std::size(categories); ++i) {
+    if (code.category() != categories[i]()) continue;
+    out(i, code.value());
+    return true;
+  }
+  return false;
+}
+inline std::error_code decode_code(archive_reader& in) {
+  auto const category = in.read<unsigned char>();
+  if (category >= std::size(categories)) archive_reader::fail("an archive holds an unknown category of errors");
+  return {in.read<int>(), categories[category]()};
+}
+/// What a system_error was told, without the code's message that it adds.
+inline std::string told(std::system_error const& e) {
+  std::string_view text = e.std::system_error::what();
+  std::string const message = e.code().message();
+  if (text.ends_with(message)) text.remove_suffix(message.size());
+  if (text.ends_with(": ")) text.remove_suffix(2);
+  return std::string{text};
+}
+
+/// How an E is written and read; the first way that fits.
+template <class E>
+struct exception_fields {
+  static bool write(archive_writer& out, E const& e) {
+    if constexpr (serializable<E>) {
+      out(e);
+    } else if constexpr (std::is_base_of_v<std::filesystem::filesystem_error, E>) {
+      if (!encode_code(out, e.code())) return false;
+      out(told(e), e.path1(), e.path2());
+    } else if constexpr (std::is_base_of_v<std::system_error, E>) {
+      if (!encode_code(out, e.code())) return false;
+      out(told(e));
+    } else if constexpr (std::is_same_v<E, std::future_error>) {
+      out(e.code().value());
+    } else if constexpr (std::is_same_v<E, std::regex_error>) {
+      out(std::string{e.what()}, static_cast<std::int64_t>(e.code()));
+    } else if constexpr (std::is_same_v<E, resource_error>) {
+      out(std::string{e.what()}, e.code());
+    } else if constexpr (std::is_base_of_v<task_failure, E>) {
+      out(std::string{e.what()}, e.task(), e.key().name(), e.key().high(), e.key().low());
+      if constexpr (std::is_same_v<E, remote_error>) {
+        out(e.type_name(), e.text());
+      } else if constexpr (std::is_same_v<E, not_serializable>) {
+        out(e.type_name());
+      } else if constexpr (std::is_same_v<E, killed_worker>) {
+        out(e.death(), e.attempts());
+      } else {
+        out(e.attempts());
+      }
+    } else {
+      out(std::string{e.what()});
+    }
+    return true;
+  }
+
+  static std::exception_ptr read(archive_reader& in, std::exception_ptr const& inner) {
+    if constexpr (serializable<E>) {
+      return raised(in.read<E>(), inner);
+    } else if constexpr (std::is_base_of_v<std::filesystem::filesystem_error, E>) {
+      auto const code = decode_code(in);
+      auto const text = in.read<std::string>();
+      auto const first = in.read<std::filesystem::path>();
+      auto const second = in.read<std::filesystem::path>();
+      if (first.empty() && second.empty()) return raised(E{text, code}, inner);
+      return raised(second.empty() ? E{text, first, code} : E{text, first, second, code}, inner);
+    } else if constexpr (std::is_same_v<E, std::ios_base::failure>) {
+      auto const code = decode_code(in);
+      return raised(E{in.read<std::string>(), code}, inner);
+    } else if constexpr (std::is_base_of_v<std::system_error, E>) {
+      auto const code = decode_code(in);
+      auto const text = in.read<std::string>();
+      return raised(text.empty() ? E{code} : E{code, text}, inner);
+    } else if constexpr (std::is_same_v<E, std::future_error>) {
+      return raised(E{static_cast<std::future_errc>(in.read<int>())}, inner);
+    } else if constexpr (std::is_same_v<E, std::regex_error>) {
+      auto text = in.read<std::string>();
+      auto const code = static_cast<std::regex_constants::error_type>(in.read<std::int64_t>());
+      return raised(with_text<E>{std::move(text), code}, inner);
+    } else if constexpr (std::is_same_v<E, resource_error>) {
+      auto const text = in.read<std::string>();
+      return raised(E{text, in.read<int>()}, inner);
+    } else if constexpr (std::is_base_of_v<task_failure, E>) {
+      auto const text = in.read<std::string>();
+      auto task = in.read<std::string>();
+      auto name = in.read<std::string>();
+      auto const high = in.read<std::uint64_t>();
+      dally::key key{std::move(name), high, in.read<std::uint64_t>()};
+      if constexpr (std::is_same_v<E, remote_error>) {
+        auto type = in.read<std::string>();
+        return raised(E{text, std::move(type), in.read<std::string>(), std::move(task), std::move(key)}, inner);
+      } else if constexpr (std::is_same_v<E, not_serializable>) {
+        return raised(E{text, in.read<std::string>(), std::move(task), std::move(key)}, inner);
+      } else if constexpr (std::is_same_v<E, killed_worker>) {
+        auto const death = in.read<worker_death>();
+        return raised(E{text, death, in.read<unsigned>(), std::move(task), std::move(key)}, inner);
+      } else {
+        return raised(E{text, in.read<unsigned>(), std::move(task), std::move(key)}, inner);
+      }
+    } else {
+      auto text = in.read<std::string>();
+      if constexpr (std::is_constructible_v<E, std::string const&>) {
+        return raised(E{text}, inner);
+      } else {
+        if (E const plain{}; plain.what() == text) return raised(plain, inner);
+        return raised(with_text<E>{std::move(text)}, inner);
+      }
+    }
+  }
+
+  static bool encode(archive_writer& out) {
+    try {
+      throw;
+    } catch (E const& e) {
+      return write(out, e);
+    } catch (...) {
+      return false;
+    }
+  }
+
+  static constexpr exception_type entry{&typeid(E), &is_thrown<E>, &encode, &read};
+};
+
+template <class... E>
+inline constexpr exception_type const* entries_of[] = {&exception_fields<E>::entry...};
+
+/// dally's own and the standard library's.
+inline constexpr auto& known_exceptions =
+    entries_of<std::exception, std::bad_exception, std::bad_alloc, std::bad_array_new_length, std::bad_cast,
+               std::bad_typeid, std::bad_function_call, std::bad_weak_ptr, std::bad_optional_access,
+               std::bad_variant_access, std::bad_any_cast, std::logic_error, std::invalid_argument, std::domain_error,
+               std::length_error, std::out_of_range, std::future_error, std::runtime_error, std::range_error,
+               std::overflow_error, std::underflow_error, std::system_error, std::ios_base::failure,
+               std::filesystem::filesystem_error, std::regex_error, error, graph_error, config_error, cancelled,
+               archive_error, resource_error, not_serializable, remote_error, killed_worker, task_timeout>;
+
+/// Those of users; only grows.
+inline std::atomic<exception_type const*> users_exceptions{nullptr};
+
+template <class Fits>
+exception_type const* find_exception(Fits const& fits) {
+  // Acquires the entry; partner: the constructor of travelling_exception.
+  for (auto const* e = users_exceptions.load(std::memory_order_acquire); e != nullptr; e = e->next) {
+    if (fits(*e)) return e;
+  }
+  for (exception_type const* const e : known_exceptions) {
+    if (fits(*e)) return e;
+  }
+  return nullptr;
+}
+
+inline constexpr unsigned deepest_nesting = 64;
+
+/// What the exception being handled says of itself.
+inline std::string thrown_text() {
+  try {
+    throw;
+  } catch (std::exception const& e) {
+    return e.what();
+  } catch (std::string const& text) {
+    return text;
+  } catch (char const* text) {
+    return text != nullptr ? text : "";
+  } catch (int number) {
+    return std::to_string(number);
+  } catch (...) {
+    return {};
+  }
+}
+
+inline std::exception_ptr nested_in_thrown() {
+  try {
+    throw;
+  } catch (std::nested_exception const& e) {
+    return e.nested_ptr();
+  } catch (...) {
+    return nullptr;
+  }
+}
+
+inline void encode_thrown(archive_writer& out, unsigned depth);
+
+inline void encode_nested(archive_writer& out, unsigned depth) {
+  std::exception_ptr const inner = depth < deepest_nesting ? nested_in_thrown() : nullptr;
+  out(inner != nullptr);
+  if (inner == nullptr) return;
+  try {
+    std::rethrow_exception(inner);
+  } catch (...) {
+    encode_thrown(out, depth + 1);
+  }
+}
+
+/// What is nested first, then the type, then what the type writes; without a type, its name and a text.
+inline void encode_thrown(archive_writer& out, unsigned depth) {
+  encode_nested(out, depth);
+  std::type_info const* const thrown = abi::__cxa_current_exception_type();
+  exception_type const* const entry =
+      thrown == nullptr ? nullptr : find_exception([&](exception_type const& e) { return e.is(*thrown); });
+  if (entry != nullptr) {
+    archive_writer trial;
+    if (entry->encode(trial)) {
+      out(true, std::string{entry->type->name()});
+      entry->encode(out);
+      return;
+    }
+  }
+  out(false, thrown == nullptr ? std::string{"an exception of another language"} : demangle(thrown->name()),
+      thrown_text());
+}
+
+}  // namespace detail
+
+/// Lets exceptions of type E, which has a codec, cross process borders as themselves. One in the header of E, at
+/// namespace scope: `inline dally::travelling_exception<my_error> const my_error_travels;`
+template <class E>
+class travelling_exception {
+  static_assert(serializable<E>, "dally: an exception that travels needs a dally::codec");
+
+ public:
+  travelling_exception() noexcept : entry_{detail::exception_fields<E>::entry} {
+    entry_.next = detail::users_exceptions.load(std::memory_order_relaxed);
+    // Releases the entry to find_exception.
+    while (!detail::users_exceptions.compare_exchange_weak(entry_.next, &entry_, std::memory_order_release,
+                                                           std::memory_order_relaxed)) {
+    }
+  }
+  travelling_exception(travelling_exception const&) = delete;
+  travelling_exception& operator=(travelling_exception const&) = delete;
+  ~travelling_exception() = default;
+
+ private:
+  exception_type entry_;
+};
+
+/// Writes an exception: its type, what it says, and what is nested in it, up to 64 deep.
+///
+/// Types   as themselves: the standard library's, dally's, and those with a travelling_exception; of others, and of
+///         error codes of a category of somebody's own, the name and the text
+inline void encode_exception(archive_writer& out, std::exception_ptr const& thrown) {
+  try {
+    std::rethrow_exception(thrown);
+  } catch (...) {
+    detail::encode_thrown(out, 0);
+  }
+}
+
+/// Reads an exception of the task `task`, for which a remote_error speaks where the type cannot be rebuilt.
+///
+/// Errors  archive_error
+inline std::exception_ptr decode_exception(archive_reader& in, std::string const& task, dally::key const& key) {
+  archive_reader::level const here{in};
+  std::exception_ptr const inner = in.read<bool>() ? decode_exception(in, task, key) : nullptr;
+  bool const known = in.read<bool>();
+  auto type = in.read<std::string>();
+  if (known) {
+    exception_type const* const entry =
+        detail::find_exception([&](exception_type const& e) { return type == e.type->name(); });
+    if (entry == nullptr) archive_reader::fail("an archive holds an exception that this program does not know");
+    return entry->decode(in, inner);
+  }
+  auto text = in.read<std::string>();
+  auto const what = joined({"task \"", task, "\" threw ", type, text.empty() ? "" : ": ", text,
+                            " (in another process; to have the exception itself, give its type a dally::codec and a "
+                            "dally::travelling_exception)"});
+  return detail::raised(remote_error{what, std::move(type), std::move(text), task, key}, inner);
+}
+
+}  // namespace dally
