@@ -1,0 +1,101 @@
+#pragma once
+
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstddef>
+#include <initializer_list>
+#include <mutex>
+#include <utility>
+
+#include "dally/core/error.hpp"
+#include "dally/core/process.hpp"
+
+namespace dally {
+
+/// An owned file descriptor of this process alone: one of a list of such, so that the child of a fork can close those
+/// that are its parent's business. Without that an end of a socket that its owner closes lives on in siblings, and the
+/// other side never sees an end.
+///
+/// Threads  one at a time; different descriptors from several
+class descriptor {
+ public:
+  descriptor() = default;
+  /// Takes over `fd`; none if it is negative.
+  explicit descriptor(int fd) noexcept : fd_{fd} { enlist(); }
+  descriptor(descriptor&& other) noexcept : fd_{other.release()} { enlist(); }
+  descriptor& operator=(descriptor&& other) noexcept {
+    if (this != &other) {
+      close();
+      fd_ = other.release();
+      enlist();
+    }
+    return *this;
+  }
+  ~descriptor() { close(); }
+
+  /// -1 if there is none.
+  [[nodiscard]] int get() const noexcept { return fd_; }
+  [[nodiscard]] explicit operator bool() const noexcept { return fd_ >= 0; }
+
+  void close() noexcept {
+    // Not again after EINTR: Linux has closed it then.
+    if (int const fd = release(); fd >= 0) ::close(fd);
+  }
+
+  /// In the child of a fork: closes every descriptor but those of `kept`. The parent's objects are then not to be used.
+  static void close_all_but(std::initializer_list<descriptor const*> kept) noexcept {
+    std::lock_guard const lock{process_state::instance().mutex};
+    for (descriptor* d = first_; d != nullptr;) {
+      descriptor* const next = d->next_;
+      bool keep = false;
+      for (descriptor const* const k : kept) keep = keep || k == d;
+      if (!keep) {
+        ::close(d->fd_);
+        d->fd_ = -1;
+        d->unlink();
+      }
+      d = next;
+    }
+  }
+
+ private:
+  [[nodiscard]] int release() noexcept {
+    if (fd_ < 0) return -1;
+    std::lock_guard const lock{process_state::instance().mutex};
+    unlink();
+    return std::exchange(fd_, -1);
+  }
+  void enlist() noexcept {
+    if (fd_ < 0) return;
+    // process_state's mutex is held while the process forks, so a child finds the list whole.
+    std::lock_guard const lock{process_state::instance().mutex};
+    previous_ = nullptr;
+    next_ = first_;
+    if (first_ != nullptr) first_->previous_ = this;
+    first_ = this;
+  }
+  void unlink() noexcept {
+    (previous_ != nullptr ? previous_->next_ : first_) = next_;
+    if (next_ != nullptr) next_->previous_ = previous_;
+  }
+
+  inline static descriptor* first_ = nullptr;  // guarded by process_state's mutex
+
+  int fd_ = -1;
+  descriptor* previous_ = nullptr;
+  descriptor* next_ = nullptr;
+};
+
+/// Two connected ends of a stream socket. Errors: resource_error.
+[[nodiscard]] inline std::pair<descriptor, descriptor> socket_pair() {
+  int ends[2];
+  if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0) {
+    int const code = errno;
+    throw resource_error{"the system refused a pair of sockets: the limit of open files (ulimit -n)?", code};
+  }
+  return {descriptor{ends[0]}, descriptor{ends[1]}};
+}
+
+}  // namespace dally
