@@ -1,0 +1,353 @@
+#include "dally/pool/child_process.hpp"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <sys/resource.h>
+
+#include <cerrno>
+#include <csignal>
+#include <cstdio>
+#include <string>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "dally/net/channel.hpp"
+#include "dally/net/socket.hpp"
+#include "dally/pool/shared_memory.hpp"
+#include "support/catch2.hpp"
+#include "support/sanitizers.hpp"
+
+using dally::child_process;
+using dally::descriptor;
+using dally::worker_death;
+using reason = dally::worker_death::reason;
+
+// The linker sends this program's calls of fork here: --wrap, see tests/CMakeLists.txt.
+extern "C" {
+pid_t __real_fork();
+pid_t __wrap_fork();
+}
+
+namespace {
+
+bool refuse_fork = false;
+
+std::vector<int> open_descriptors() {
+  std::vector<int> open;
+  for (int fd = 0; fd < 256; ++fd) {
+    if (::fcntl(fd, F_GETFD) >= 0) open.push_back(fd);
+  }
+  return open;
+}
+
+/// Whether a descriptor becomes readable; there is an end to waiting.
+bool becomes_readable(descriptor const& d) {
+  pollfd waiting{d.get(), POLLIN, 0};
+  int found = 0;
+  while ((found = ::poll(&waiting, 1, 60'000)) < 0 && errno == EINTR) {
+  }
+  return found == 1;
+}
+
+worker_death wait_for(child_process& child) {
+  REQUIRE(becomes_readable(child.death()));
+  auto const how = child.ended();
+  REQUIRE(how);
+  CHECK_FALSE(child);
+  return *how;
+}
+
+/// Whether no process of this number is left, not even a zombie.
+bool is_gone(pid_t pid) { return ::kill(pid, 0) != 0 && errno == ESRCH; }
+
+template <class Body>
+worker_death death_of(Body&& body) {
+  auto child = child_process::start({}, [&] {
+    rlimit const none{0, 0};
+    ::setrlimit(RLIMIT_CORE, &none);
+    // Catch's handlers, which a child keeps as it would keep any program's.
+    for (int const signal : {SIGSEGV, SIGFPE, SIGILL, SIGABRT}) ::signal(signal, SIG_DFL);
+    body();
+    return 0;
+  });
+  return wait_for(child);
+}
+
+[[gnu::noinline]] int eat_stack(int depth) {
+  char volatile page[4096];
+  page[0] = static_cast<char>(depth);
+  return depth > 1'000'000'000 ? page[0] : eat_stack(depth + 1) + page[0];
+}
+
+}  // namespace
+
+pid_t __wrap_fork() {
+  if (refuse_fork) {
+    errno = EAGAIN;
+    return -1;
+  }
+  return __real_fork();
+}
+
+TEST_CASE("it is told how a child ended", "[child_process]") {
+  auto exited = [](worker_death d, int code) { return d.why == reason::exited && d.number == code; };
+  auto signalled = [](worker_death d, int signal) { return d.why == reason::signalled && d.number == signal; };
+  CHECK(exited(death_of([] {}), 0));
+  CHECK(exited(death_of([] { ::_exit(7); }), 7));
+  CHECK(exited(death_of([] { std::exit(3); }), 3));
+  for (int const signal : {SIGKILL, SIGTERM, SIGABRT, SIGSEGV, SIGBUS, SIGFPE, SIGILL}) {
+    CAPTURE(signal);
+    CHECK(signalled(death_of([=] { ::raise(signal); }), signal));
+  }
+  if (!dally::tests::sanitized) {  // sanitizers turn these into exits of their own
+    CHECK(signalled(death_of([] { throw 1; }), SIGABRT));
+    CHECK(signalled(death_of([] { std::exit(eat_stack(0)); }), SIGSEGV));
+  }
+  CHECK(exited(death_of([] { ::execl("/bin/sh", "sh", "-c", "exit 9", nullptr); }), 9));
+}
+
+TEST_CASE("the destructor kills and leaves nothing behind", "[child_process]") {
+  auto const before = open_descriptors();
+  pid_t pid = 0;
+  {
+    auto child = child_process::start({}, [] {
+      for (;;) ::pause();
+      return 0;
+    });
+    pid = child.pid();
+    CHECK_FALSE(child.ended());
+    CHECK(::kill(pid, 0) == 0);
+    child_process moved = std::move(child);
+    CHECK_FALSE(child);
+    CHECK(moved.pid() == pid);
+    moved.kill(SIGSTOP);
+    // A stopped child is killed as well.
+  }
+  CHECK(is_gone(pid));
+  CHECK(open_descriptors() == before);
+  CHECK(::waitpid(-1, nullptr, WNOHANG) == -1);
+}
+
+TEST_CASE("a child has no descriptor of its siblings, so a closed end is seen", "[child_process]") {
+  struct worker {
+    descriptor end;
+    child_process process;
+  };
+  std::vector<worker> workers;
+  for (int k = 0; k < 4; ++k) {
+    auto [mine, its] = dally::socket_pair();
+    auto child = child_process::start({&its}, [&end = its] {
+      char byte = 0;
+      return ::read(end.get(), &byte, 1) == 0 ? 42 : 1;  // waits for the end
+    });
+    workers.push_back({std::move(mine), std::move(child)});
+  }
+  // From the first on: the later ones were forked while its end was open.
+  for (worker& w : workers) {
+    w.end.close();
+    auto const how = wait_for(w.process);
+    CHECK(how.number == 42);
+  }
+}
+
+TEST_CASE("the end of a child is seen on its socket and on its process, whichever it leaves open", "[child_process]") {
+  SECTION("it dies while a grandchild holds the socket") {
+    auto [mine, its] = dally::socket_pair();
+    auto child = child_process::start({&its}, [] {
+      if (::fork() == 0) {
+        for (int i = 0; i < 600 && ::getppid() != 1; ++i) ::usleep(100'000);
+        ::usleep(200'000);
+        ::_exit(0);
+      }
+      ::raise(SIGKILL);
+      return 0;
+    });
+    its.close();
+    CHECK(wait_for(child).number == SIGKILL);
+  }
+  SECTION("it closes the socket and goes on") {
+    auto [mine, its] = dally::socket_pair();
+    auto child = child_process::start({&its}, [&end = its] {
+      end.close();
+      for (;;) ::pause();
+      return 0;
+    });
+    its.close();
+    CHECK(becomes_readable(mine));
+    CHECK_FALSE(child.ended());  // an end of the stream is no death: it is killed, then waited for
+    auto const how = child.end();
+    CHECK(how.why == reason::signalled);
+    CHECK(how.number == SIGKILL);
+  }
+}
+
+TEST_CASE("a child that the program waits for itself, or does not want to hear of, is gone all the same",
+          "[child_process]") {
+  SECTION("SIGCHLD is ignored") {
+    struct sigaction former{};
+    struct sigaction ignore{};
+    ignore.sa_handler = SIG_IGN;
+    ::sigaction(SIGCHLD, &ignore, &former);
+    auto child = child_process::start({}, [] { return 5; });
+    REQUIRE(becomes_readable(child.death()));
+    auto const how = child.end();
+    ::sigaction(SIGCHLD, &former, nullptr);
+    CHECK(how.why == reason::unknown);
+  }
+  SECTION("somebody waits for any child") {
+    auto child = child_process::start({}, [] { return 5; });
+    pid_t const pid = child.pid();
+    CHECK(::waitpid(-1, nullptr, 0) == pid);
+    auto const how = child.ended();
+    REQUIRE(how);
+    CHECK(how->why == reason::unknown);
+  }
+}
+
+TEST_CASE("a child starts with default signals, but for those of crashes, and dies with its parent",
+          "[child_process]") {
+  struct sigaction const former_term = [] {
+    struct sigaction mine{};
+    struct sigaction former{};
+    mine.sa_handler = [](int) {};
+    ::sigaction(SIGTERM, &mine, &former);
+    ::sigaction(SIGUSR1, &mine, nullptr);
+    ::sigaction(SIGFPE, &mine, nullptr);
+    ::signal(SIGPIPE, SIG_IGN);
+    return former;
+  }();
+  sigset_t term;
+  sigset_t former_mask;
+  ::sigemptyset(&term);
+  ::sigaddset(&term, SIGTERM);
+  ::pthread_sigmask(SIG_BLOCK, &term, &former_mask);
+  auto child = child_process::start({}, [] {
+    auto handler = [](int signal) {
+      struct sigaction now{};
+      ::sigaction(signal, nullptr, &now);
+      return now.sa_handler;
+    };
+    sigset_t mask;
+    ::pthread_sigmask(SIG_SETMASK, nullptr, &mask);
+    int dies_with = 0;
+    ::prctl(PR_GET_PDEATHSIG, &dies_with);
+    return (handler(SIGTERM) == SIG_DFL ? 0 : 1) + (handler(SIGUSR1) == SIG_DFL ? 0 : 2) +
+           (handler(SIGFPE) != SIG_DFL ? 0 : 4) + (handler(SIGPIPE) == SIG_IGN ? 0 : 8) +
+           (handler(SIGINT) == SIG_IGN ? 0 : 16) + (::sigismember(&mask, SIGTERM) == 0 ? 0 : 32) +
+           (dies_with == SIGKILL ? 0 : 64);
+  });
+  CHECK(wait_for(child).number == 0);
+  ::pthread_sigmask(SIG_SETMASK, nullptr, &term);
+  CHECK(::sigismember(&term, SIGTERM) == 1);  // the parent's mask is as it was
+  ::pthread_sigmask(SIG_SETMASK, &former_mask, nullptr);
+  ::sigaction(SIGTERM, &former_term, nullptr);
+  for (int const signal : {SIGUSR1, SIGFPE, SIGPIPE}) ::signal(signal, SIG_DFL);
+
+  // A worker whose coordinator is killed.
+  auto [mine, its] = dally::socket_pair();
+  auto coordinator = child_process::start({&its}, [&end = its] {
+    auto const worker = child_process::start({&end}, [&end] {
+      static_cast<void>(::write(end.get(), "x", 1) == 1);
+      for (;;) ::pause();
+      return 0;
+    });
+    for (;;) ::pause();
+    return 0;
+  });
+  its.close();
+  REQUIRE(becomes_readable(mine));
+  char byte = 0;
+  REQUIRE(::read(mine.get(), &byte, 1) == 1);
+  coordinator.kill();
+  REQUIRE(becomes_readable(mine));  // the end: nobody has the other side any more
+  CHECK(::read(mine.get(), &byte, 1) == 0);
+}
+
+TEST_CASE("what was printed before a fork appears once, and what a child prints is not lost", "[child_process]") {
+  int ends[2];
+  REQUIRE(::pipe(ends) == 0);
+  auto outer = child_process::start({}, [&] {
+    ::dup2(ends[1], STDOUT_FILENO);
+    std::printf("before ");
+    for (int k = 0; k < 3; ++k) {
+      auto child = child_process::start({}, [] {
+        std::printf("child ");
+        std::exit(0);
+        return 0;
+      });
+      pollfd waiting{child.death().get(), POLLIN, 0};
+      ::poll(&waiting, 1, 60'000);
+    }
+    return 0;
+  });
+  ::close(ends[1]);
+  std::string printed;
+  char buffer[256];
+  for (ssize_t got = 0; (got = ::read(ends[0], buffer, sizeof buffer)) > 0;) {
+    printed.append(buffer, static_cast<std::size_t>(got));
+  }
+  ::close(ends[0]);
+  CHECK(printed == "before child child child ");
+}
+
+TEST_CASE("a refused fork is a resource_error, and nothing is left of it", "[child_process]") {
+  auto const before = open_descriptors();
+  refuse_fork = true;
+  int code = 0;
+  try {
+    auto const child = child_process::start({}, [] { return 0; });
+  } catch (dally::resource_error const& e) {
+    code = e.code();
+  }
+  refuse_fork = false;
+  CHECK(code == EAGAIN);
+  // No descriptor is left for the process: it is ended again.
+  rlimit former{};
+  ::getrlimit(RLIMIT_NOFILE, &former);
+  rlimit const none{static_cast<rlim_t>(before.size()), former.rlim_max};
+  ::setrlimit(RLIMIT_NOFILE, &none);
+  std::vector<int> filled;
+  for (int fd = 0; (fd = ::dup(0)) >= 0;) filled.push_back(fd);
+  code = 0;
+  try {
+    auto const child = child_process::start({}, [] {
+      for (;;) ::pause();
+      return 0;
+    });
+  } catch (dally::resource_error const& e) {
+    code = e.code();
+  }
+  for (int const fd : filled) ::close(fd);
+  ::setrlimit(RLIMIT_NOFILE, &former);
+  CHECK(code == EMFILE);
+  CHECK(::waitpid(-1, nullptr, WNOHANG) == -1);
+  CHECK(open_descriptors() == before);
+}
+
+TEST_CASE("a page shared with the workers says what each was doing when it died", "[shared_memory]") {
+  dally::status_page page{3};
+  CHECK(page.size() == 3);
+  auto const before = std::chrono::steady_clock::now();
+  std::vector<child_process> workers;
+  for (std::uint32_t k = 0; k < 3; ++k) {
+    CHECK(page[k].node() == dally::worker_status::idle);
+    workers.push_back(child_process::start({}, [&page, k] {
+      page[k].begin(100);
+      page[k].end();
+      if (k != 2) page[k].begin(200 + k);
+      ::raise(SIGKILL);
+      return 0;
+    }));
+  }
+  for (child_process& w : workers) CHECK(wait_for(w).number == SIGKILL);
+  CHECK(page[0].node() == 200);
+  CHECK(page[1].node() == 201);
+  CHECK(page[2].node() == dally::worker_status::idle);
+  CHECK(page[1].done() == 1);
+  CHECK(page[1].started() >= before);
+  CHECK(page[1].started() <= std::chrono::steady_clock::now());
+  page[1].reset();
+  CHECK(page[1].node() == dally::worker_status::idle);
+  CHECK(page[1].done() == 0);
+}
