@@ -64,9 +64,19 @@ struct tree {
   T b0, b1, b2, b3, b4, b5, b6, b7, b8, b9, c0, c1, c2, c3, c4, c5, c6, c7, c8, c9, d0, d1, d2, d3, d4, d5, d6, d7, \
       d8, d9
 struct thirty_two {
-  int a[2];
+  int a;
   DALLY_THIRTY(int);
   std::string last;
+};
+struct twelve_with_array {
+  int a[2];
+  char b, c, d, e, f, g, h, i, j, k;
+  std::string last[2];
+};
+struct thirteen_with_array {
+  char b, c, d, e, f, g, h, i, j, k, l;
+  std::string text;
+  int last[2];
 };
 struct thirty_two_plain {
   int a;
@@ -75,11 +85,6 @@ struct thirty_two_plain {
 };
 struct thirty_three {
   int a, b;
-  DALLY_THIRTY(int);
-  int last;
-};
-struct thirty_three_with_array {
-  int a[2], b;
   DALLY_THIRTY(int);
   int last;
 };
@@ -146,9 +151,10 @@ TEST_CASE("the fields of an aggregate are counted, or said to be unclear, never 
   static_assert(field_count<tree>() == 2);
   static_assert(field_count<thirty_two>() == 32);
   static_assert(field_count<thirty_two_plain>() == 32);
+  static_assert(field_count<twelve_with_array>() == 12);
 
   static_assert(field_count<thirty_three>() == unknown_fields);
-  static_assert(field_count<thirty_three_with_array>() == unknown_fields);
+  static_assert(field_count<thirteen_with_array>() == unknown_fields);
   static_assert(field_count<derived>() == unknown_fields);
   static_assert(field_count<derived_from_nothing>() == unknown_fields);
   static_assert(field_count<reference>() == unknown_fields);

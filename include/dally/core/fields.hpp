@@ -56,6 +56,7 @@ template <class T, std::size_t>
 using field_at = any_field<T>;
 
 inline constexpr std::size_t most_fields = 32;
+inline constexpr std::size_t most_fields_with_arrays = 12;
 inline constexpr std::size_t unknown_fields = ~std::size_t{0};
 
 // Parentheses, because in braces the elements of an array would count as fields.
@@ -106,7 +107,7 @@ enum class next_field { none, there, unclear };
 
 template <class T, std::size_t Before>
 constexpr next_field field_after() {
-  if constexpr (Before > most_fields) {
+  if constexpr (Before > most_fields_with_arrays) {
     return next_field::unclear;
   }
 
@@ -124,26 +125,6 @@ constexpr next_field field_after() {
   DALLY_NEXT_FIELD(10, {}, {}, {}, {}, {}, {}, {}, {}, {}, {})
   DALLY_NEXT_FIELD(11, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {})
   DALLY_NEXT_FIELD(12, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {})
-  DALLY_NEXT_FIELD(13, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {})
-  DALLY_NEXT_FIELD(14, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {})
-  DALLY_NEXT_FIELD(15, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {})
-  DALLY_NEXT_FIELD(16, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {})
-  DALLY_NEXT_FIELD(17, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {})
-  DALLY_NEXT_FIELD(18, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {})
-  DALLY_NEXT_FIELD(19, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {})
-  DALLY_NEXT_FIELD(20, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {})
-  DALLY_NEXT_FIELD(21, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {})
-  DALLY_NEXT_FIELD(22, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {})
-  DALLY_NEXT_FIELD(23, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {})
-  DALLY_NEXT_FIELD(24, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {})
-  DALLY_NEXT_FIELD(25, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {})
-  DALLY_NEXT_FIELD(26, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {})
-  DALLY_NEXT_FIELD(27, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {})
-  DALLY_NEXT_FIELD(28, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {})
-  DALLY_NEXT_FIELD(29, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {})
-  DALLY_NEXT_FIELD(30, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {})
-  DALLY_NEXT_FIELD(31, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {})
-  DALLY_NEXT_FIELD(32, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {})
   // clang-format on
 }
 #undef DALLY_NEXT_FIELD
@@ -160,7 +141,7 @@ constexpr std::size_t count_default_fields() {
 }
 
 /// How many fields an aggregate has; unknown_fields where it cannot be told for certain, or where nothing could bind
-/// to them: base classes, references, unions, structs without a name, more than 32.
+/// to them: base classes, references, unions, structs without a name, more than 32, or 12 if one is an array.
 template <class T>
 constexpr std::size_t field_count() {
   if constexpr (std::is_empty_v<T>) {
@@ -180,17 +161,10 @@ constexpr std::size_t field_count() {
   }
 }
 
-/// What with_fields returns where `use` does not take the fields: of bit-fields there are no references.
-struct not_used {};
-
-#define DALLY_WITH_FIELDS(count, ...)               \
-  else if constexpr (size == count) {               \
-    auto& [__VA_ARGS__] = v;                        \
-    if constexpr (requires { use(__VA_ARGS__); }) { \
-      return use(__VA_ARGS__);                      \
-    } else {                                        \
-      return not_used{};                            \
-    }                                               \
+#define DALLY_WITH_FIELDS(count, ...) \
+  else if constexpr (size == count) { \
+    auto& [__VA_ARGS__] = v;          \
+    return use(__VA_ARGS__);          \
   }
 
 /// Calls `use` with the fields of an aggregate.
@@ -237,6 +211,37 @@ constexpr decltype(auto) with_fields(T& v, Use&& use) {
   // clang-format on
 }
 #undef DALLY_WITH_FIELDS
+
+/// Whether there can be references to the fields: not to bit-fields. For up to most_fields_with_arrays.
+#define DALLY_REFERS_TO_FIELDS(count, ...)                              \
+  else if constexpr (size == count) {                                   \
+    auto& [__VA_ARGS__] = v;                                            \
+    return std::bool_constant<requires { references(__VA_ARGS__); }>{}; \
+  }
+
+template <class T>
+constexpr auto refers_to_fields(T& v) {
+  constexpr std::size_t size = field_count<T>();
+  [[maybe_unused]] constexpr auto references = [](auto&...) {};
+  if constexpr (size == 0) {
+    return std::true_type{};
+  }
+  // clang-format off
+  DALLY_REFERS_TO_FIELDS(1, p0)
+  DALLY_REFERS_TO_FIELDS(2, p0, p1)
+  DALLY_REFERS_TO_FIELDS(3, p0, p1, p2)
+  DALLY_REFERS_TO_FIELDS(4, p0, p1, p2, p3)
+  DALLY_REFERS_TO_FIELDS(5, p0, p1, p2, p3, p4)
+  DALLY_REFERS_TO_FIELDS(6, p0, p1, p2, p3, p4, p5)
+  DALLY_REFERS_TO_FIELDS(7, p0, p1, p2, p3, p4, p5, p6)
+  DALLY_REFERS_TO_FIELDS(8, p0, p1, p2, p3, p4, p5, p6, p7)
+  DALLY_REFERS_TO_FIELDS(9, p0, p1, p2, p3, p4, p5, p6, p7, p8)
+  DALLY_REFERS_TO_FIELDS(10, p0, p1, p2, p3, p4, p5, p6, p7, p8, p9)
+  DALLY_REFERS_TO_FIELDS(11, p0, p1, p2, p3, p4, p5, p6, p7, p8, p9, p10)
+  DALLY_REFERS_TO_FIELDS(12, p0, p1, p2, p3, p4, p5, p6, p7, p8, p9, p10, p11)
+  // clang-format on
+}
+#undef DALLY_REFERS_TO_FIELDS
 
 struct list_types {
   template <class... Field>

@@ -28,9 +28,9 @@ namespace dally {
 ///     };
 ///
 /// Known already: arithmetic types, enums, strings, standard containers, arrays, pair, tuple, optional, variant,
-/// unique_ptr, chrono's durations and time points, complex, bitset, path, error_code, aggregates of up to 32 fields of
-/// such, and types with a function `serialize(Archive&)` as cereal's users write it, a member or beside the type:
-/// `ar(a, b)`. Refused: what points to something, views, and classes whose state cannot be told.
+/// unique_ptr, chrono's durations and time points, complex, bitset, path, error_code, aggregates of such (up to 32
+/// fields; 12 if one is an array), and types with a function `serialize(Archive&)` as cereal's users write it, a member
+/// or beside the type: `ar(a, b)`. Refused: what points to something, views, and classes whose state cannot be told.
 ///
 /// Bytes   those of this machine and this build; decoding believes none of them
 /// Errors  archive_error
@@ -176,10 +176,6 @@ struct aggregate_codec {
   }
 
  private:
-  struct references {
-    template <class... Field>
-    void operator()(Field&...) const {}
-  };
   template <class... Field>
   static constexpr bool made_of_values(type_list<Field...>) {
     return !(std::is_array_v<Field> || ...);
@@ -195,9 +191,15 @@ struct aggregate_codec {
 
  public:
   /// Arrays are read in place, which bit-fields do not allow.
-  static constexpr bool works =
-      made_of_values(parts{}) || (std::is_default_constructible_v<T> &&
-                                  !std::is_same_v<decltype(with_fields(std::declval<T&>(), references{})), not_used>);
+  static constexpr bool works() {
+    if constexpr (made_of_values(parts{})) {
+      return true;
+    } else if constexpr (std::is_default_constructible_v<T>) {
+      return decltype(refers_to_fields(std::declval<T&>()))::value;
+    } else {
+      return false;
+    }
+  }
 };
 
 #pragma GCC diagnostic pop
@@ -257,7 +259,7 @@ constexpr auto choose_codec() {
     } else {
       return refused_codec{};
     }
-  } else if constexpr (array_shape<T>) {
+  } else if constexpr (coded_array<T>) {
     using element = typename T::value_type;
     if constexpr (is_tight<element>::value && sizeof(T) == std::tuple_size_v<T> * sizeof(element)) {
       return bits_codec<T>{};
@@ -272,17 +274,17 @@ constexpr auto choose_codec() {
     } else {
       return refused_codec{};
     }
-  } else if constexpr (truths_shape<T>) {
+  } else if constexpr (coded_truths<T>) {
     return truths_codec<T>{};
-  } else if constexpr (associative_shape<T>) {
+  } else if constexpr (coded_associative<T>) {
     return associative_codec<T>{};
-  } else if constexpr (sequence_shape<T>) {
+  } else if constexpr (coded_sequence<T>) {
     return sequence_codec<T>{};
-  } else if constexpr (forward_shape<T>) {
+  } else if constexpr (coded_forward<T>) {
     return forward_codec<T>{};
-  } else if constexpr (product_shape<T>) {
+  } else if constexpr (coded_product<T>) {
     return product_codec<T>{};
-  } else if constexpr (optional_shape<T>) {
+  } else if constexpr (coded_optional<T>) {
     return optional_codec<T>{};
   } else if constexpr (is_duration<T>) {
     if constexpr (is_tight<typename T::rep>::value) {
@@ -296,21 +298,22 @@ constexpr auto choose_codec() {
     } else {
       return moment_codec<T>{};
     }
-  } else if constexpr (complex_shape<T>) {
+  } else if constexpr (coded_complex<T>) {
     if constexpr (is_tight<typename T::value_type>::value && sizeof(T) == 2 * sizeof(typename T::value_type)) {
       return bits_codec<T>{};
     } else {
       return complex_codec<T>{};
     }
-  } else if constexpr (bitset_shape<T>) {
+  } else if constexpr (coded_bitset<T>) {
     return bitset_codec<T>{};
-  } else if constexpr (path_shape<T>) {
+  } else if constexpr (coded_path<T>) {
     return path_codec<T>{};
   } else if constexpr (std::is_same_v<T, std::error_code> || std::is_same_v<T, std::error_condition>) {
     return code_codec<T>{};
-  } else if constexpr (std::is_empty_v<T> || no_elements<T>) {
+  } else if constexpr (std::is_empty_v<T> || coded_nothing<T>) {
     // A monostate, a tag, a lambda without captures; not what its constructor gives a meaning.
-    if constexpr ((std::is_trivially_copyable_v<T> && std::is_trivially_default_constructible_v<T>) || no_elements<T>) {
+    if constexpr ((std::is_trivially_copyable_v<T> && std::is_trivially_default_constructible_v<T>) ||
+                  coded_nothing<T>) {
       return empty_codec<T>{};
     } else {
       return refused_codec{};
@@ -318,7 +321,7 @@ constexpr auto choose_codec() {
   } else if constexpr (plain_aggregate<T>) {
     if constexpr (tight_aggregate<T>()) {
       return bits_codec<T>{};
-    } else if constexpr (aggregate_codec<T>::works) {
+    } else if constexpr (aggregate_codec<T>::works()) {
       return aggregate_codec<T>{};
     } else {
       return refused_codec{};

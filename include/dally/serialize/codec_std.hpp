@@ -97,42 +97,42 @@ struct empty_codec {
 };
 
 template <class T>
-concept no_elements = requires { requires std::tuple_size<T>::value == 0; } && std::is_default_constructible_v<T>;
+concept coded_nothing = requires { requires std::tuple_size<T>::value == 0; } && std::is_default_constructible_v<T>;
 
 // ---- containers -----------------------------------------------------------------------------------------------------
 
 /// Pushes what could be a view off: it has no allocator.
 template <class C>
-concept container_shape = requires(C& c) {
+concept coded_container = requires(C& c) {
   typename C::allocator_type;
   typename C::value_type;
   c.begin() != c.end();
 } && std::is_default_constructible_v<C>;
 
 template <class C>
-concept sequence_shape = container_shape<C> && requires(C& c, typename C::value_type& v) {
+concept coded_sequence = coded_container<C> && requires(C& c, typename C::value_type& v) {
   c.push_back(static_cast<typename C::value_type&&>(v));
   c.size();
 };
 template <class C>
-concept truths_shape =
-    sequence_shape<C> && std::is_same_v<typename C::value_type, bool> && !std::is_same_v<typename C::reference, bool&>;
+concept coded_truths =
+    coded_sequence<C> && std::is_same_v<typename C::value_type, bool> && !std::is_same_v<typename C::reference, bool&>;
 template <class C>
-concept forward_shape = container_shape<C> && requires(C& c, typename C::value_type& v) {
+concept coded_forward = coded_container<C> && requires(C& c, typename C::value_type& v) {
   c.insert_after(c.before_begin(), static_cast<typename C::value_type&&>(v));
 };
 
 /// What compares or hashes keys starts anew on the other side, so it must have no state.
 template <class C>
-concept ordered_shape =
-    container_shape<C> && requires { typename C::key_compare; } && std::is_empty_v<typename C::key_compare>;
+concept coded_ordered =
+    coded_container<C> && requires { typename C::key_compare; } && std::is_empty_v<typename C::key_compare>;
 template <class C>
-concept hashed_shape = container_shape<C> && requires(C& c) {
+concept coded_hashed = coded_container<C> && requires(C& c) {
   typename C::key_equal;
   c.rehash(c.bucket_count());
 } && std::is_empty_v<typename C::hasher> && std::is_empty_v<typename C::key_equal>;
 template <class C>
-concept associative_shape = (ordered_shape<C> || hashed_shape<C>) && requires { typename C::key_type; };
+concept coded_associative = (coded_ordered<C> || coded_hashed<C>) && requires { typename C::key_type; };
 
 /// vector, string, deque, list.
 template <class C>
@@ -252,7 +252,7 @@ struct associative_codec {
 
   static void encode(archive_writer& out, C const& c) {
     out.add_length(c.size());
-    if constexpr (hashed_shape<C>) {
+    if constexpr (coded_hashed<C>) {
       out.add(static_cast<std::uint64_t>(c.bucket_count()));
       std::vector<typename C::value_type const*> all;
       all.reserve(c.size());
@@ -266,15 +266,15 @@ struct associative_codec {
     archive_reader::level const here{in};
     std::size_t const count = in.read_length();
     C c;
-    if constexpr (hashed_shape<C>) {
+    if constexpr (coded_hashed<C>) {
       auto const buckets = in.read<std::uint64_t>();
       if (buckets != c.bucket_count() && buckets / 8 <= in.left()) c.rehash(static_cast<std::size_t>(buckets));
     }
     for (std::size_t i = 0; i < count; ++i) {
       auto k = in.read<key>();
-      if constexpr (hashed_shape<C> && is_map) {
+      if constexpr (coded_hashed<C> && is_map) {
         c.emplace(std::move(k), in.read<typename C::mapped_type>());
-      } else if constexpr (hashed_shape<C>) {
+      } else if constexpr (coded_hashed<C>) {
         c.emplace(std::move(k));
       } else if constexpr (is_map) {
         c.emplace_hint(c.end(), std::move(k), in.read<typename C::mapped_type>());
@@ -299,7 +299,7 @@ struct associative_codec {
 // ---- of fixed size --------------------------------------------------------------------------------------------------
 
 template <class T>
-concept array_shape = requires(T& t, typename T::value_type const& v) {
+concept coded_array = requires(T& t, typename T::value_type const& v) {
   requires std::tuple_size<T>::value != 0;
   t.fill(v);
   t[0];
@@ -330,7 +330,7 @@ struct elements_codec {
 };
 
 template <class T>
-concept product_shape = requires { requires std::tuple_size<T>::value != 0; } && !requires { typename T::value_type; };
+concept coded_product = requires { requires std::tuple_size<T>::value != 0; } && !requires { typename T::value_type; };
 
 /// pair and tuple.
 template <class T>
@@ -352,7 +352,7 @@ struct product_codec {
 };
 
 template <class T>
-concept optional_shape = requires(T& t) {
+concept coded_optional = requires(T& t) {
   typename T::value_type;
   t.has_value();
   *t;
@@ -452,7 +452,7 @@ struct moment_codec {
 };
 
 template <class T>
-concept complex_shape = requires(T& t, typename T::value_type part) {
+concept coded_complex = requires(T& t, typename T::value_type part) {
   t.real(part);
   t.imag(part);
   T(part, part);
@@ -473,7 +473,7 @@ struct complex_codec {
 };
 
 template <class T>
-concept bitset_shape = requires(T& t, T const& c) {
+concept coded_bitset = requires(T& t, T const& c) {
   t.set(0, true);
   { c.test(0) } -> std::same_as<bool>;
   c.to_ullong();
@@ -503,7 +503,7 @@ struct bitset_codec {
 };
 
 template <class T>
-concept path_shape = requires(T const& t) {
+concept coded_path = requires(T const& t) {
   typename T::string_type;
   { t.native() } -> std::same_as<typename T::string_type const&>;
   t.lexically_normal();
