@@ -6,7 +6,9 @@
 
 #include <cerrno>
 #include <csignal>
+#include <cstddef>
 #include <cstdio>
+#include <cstdlib>
 #include <optional>
 #include <string>
 #include <thread>
@@ -290,6 +292,17 @@ TEST_CASE("what was printed before a fork appears once, and what a child prints 
   }
   ::close(ends[0]);
   CHECK(printed == "before child child child ");
+}
+
+TEST_CASE("a child that exits ends nothing that it shares with its parent", "[child_process]") {
+  static dally::shared_mapping const memory{64, PROT_READ | PROT_WRITE};
+  std::atexit([] { memory.data()[0] = std::byte{1}; });
+  auto child = child_process::start({}, [] {
+    std::exit(3);
+    return 0;
+  });
+  CHECK(wait_for(child).number == 3);
+  CHECK(memory.data()[0] == std::byte{0});
 }
 
 TEST_CASE("a refused fork is a resource_error, and nothing is left of it", "[child_process]") {
