@@ -1,5 +1,6 @@
 #pragma once
 
+#include <fcntl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -22,8 +23,9 @@ namespace dally {
 class descriptor {
  public:
   descriptor() = default;
-  /// Takes over `fd`; none if it is negative.
-  explicit descriptor(int fd) noexcept : fd_{fd} { enlist(); }
+  /// Takes over `fd`; none if it is negative. One below 3, in a program that has closed its standard streams, is moved
+  /// up: what a task prints must not get into it.
+  explicit descriptor(int fd) noexcept : fd_{above_standard(fd)} { enlist(); }
   descriptor(descriptor&& other) noexcept : fd_{other.release()} { enlist(); }
   descriptor& operator=(descriptor&& other) noexcept {
     if (this != &other) {
@@ -61,6 +63,14 @@ class descriptor {
   }
 
  private:
+  [[nodiscard]] static int above_standard(int fd) noexcept {
+    if (fd < 0 || fd > 2) return fd;
+    int const moved = ::fcntl(fd, F_DUPFD_CLOEXEC, 3);
+    int const why = errno;
+    ::close(fd);
+    errno = why;
+    return moved;
+  }
   [[nodiscard]] int release() noexcept {
     if (fd_ < 0) return -1;
     std::lock_guard const lock{process_state::instance().mutex};
@@ -95,7 +105,10 @@ class descriptor {
     int const code = errno;
     throw resource_error{"the system refused a pair of sockets: the limit of open files (ulimit -n)?", code};
   }
-  return {descriptor{ends[0]}, descriptor{ends[1]}};
+  std::pair<descriptor, descriptor> both{descriptor{ends[0]}, descriptor{ends[1]}};
+  if (both.first && both.second) return both;
+  int const code = errno;
+  throw resource_error{"the system refused a pair of sockets: the limit of open files (ulimit -n)?", code};
 }
 
 }  // namespace dally
