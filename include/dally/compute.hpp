@@ -17,6 +17,7 @@
 #include "dally/execution/continuation.hpp"
 #include "dally/execution/execution.hpp"
 #include "dally/execution/observer.hpp"
+#include "dally/execution/retries.hpp"
 #include "dally/execution/scheduler.hpp"
 #include "dally/graph/plan.hpp"
 

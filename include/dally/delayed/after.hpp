@@ -10,6 +10,7 @@
 #include "dally/delayed/delayed.hpp"
 #include "dally/delayed/lazy.hpp"
 #include "dally/graph/node.hpp"
+#include "dally/serialize/codec.hpp"
 
 namespace dally {
 
@@ -30,14 +31,10 @@ struct recorded_again {
   static std::string label(node const& self) { return of(self).call->label(); }
 };
 
-template <class T>
-inline constexpr node_type again_node{&value_type_of<T>,
-                                      &recorded_again::invoke,
-                                      &destroy_value<recorded_again>,
-                                      &recorded_again::label,
-                                      alignof(recorded_again),
-                                      sizeof(recorded_again),
-                                      rules_for<T>(),
+template <class T, bool WritesThrough>
+inline constexpr node_type again_node{&value_type_of<T>,      &recorded_again::invoke, &destroy_value<recorded_again>,
+                                      &recorded_again::label, alignof(recorded_again), WritesThrough,
+                                      sizeof(recorded_again), rules_for<T>(),          wire_type_of<T>,
                                       &continue_run};
 
 /// Hands its first argument on.
@@ -79,11 +76,13 @@ lazy<T> lazy<T>::after(lazy<Others> const&... others) const {
   }
   dependency_list const inputs = recorded->dependencies();
   node const* const more[] = {detail::node_of(others)..., nullptr};
-  node_extras named;
-  bool const has_name = recorded->extras() != nullptr;
-  if (has_name) named.options.name = recorded->extras()->options.name;
+  node_extras same;
+  bool const has_extras = recorded->extras() != nullptr;
+  if (has_extras) same = {.options = recorded->extras()->options, .retries = recorded->extras()->retries};
+  same.options.pure = false;
   return detail::make_lazy<T>(node::record(
-      detail::again_node<stored>, recorded->place(), has_name ? &named : nullptr, inputs.size() + sizeof...(Others),
+      recorded->type().writes_through ? detail::again_node<stored, true> : detail::again_node<stored, false>,
+      recorded->place(), has_extras ? &same : nullptr, inputs.size() + sizeof...(Others),
       [&](void* at) {
         recorded->retain();
         ::new (at) detail::recorded_again{node_ref{recorded}};

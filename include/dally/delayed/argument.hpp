@@ -21,6 +21,11 @@ inline constexpr bool is_reference_wrapper = false;
 template <class T>
 inline constexpr bool is_reference_wrapper<std::reference_wrapper<T>> = true;
 
+template <class T>
+inline constexpr bool is_mutable_reference = false;
+template <class T>
+inline constexpr bool is_mutable_reference<std::reference_wrapper<T>> = !std::is_const_v<T>;
+
 /// Writes the dependencies of a node one after the other; `by_value` marks those that the function takes.
 struct dependency_writer {
   dependency* next;

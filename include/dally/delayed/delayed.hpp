@@ -19,6 +19,7 @@
 #include "dally/delayed/callable.hpp"
 #include "dally/delayed/lazy.hpp"
 #include "dally/graph/node.hpp"
+#include "dally/serialize/codec.hpp"
 
 namespace dally {
 
@@ -210,6 +211,7 @@ struct recorded_call {
   [[no_unique_address]] parts<indices, typename argument<A>::stored...> kept;
 
   static constexpr bool fixed = (argument<A>::fixed && ... && true);
+  static constexpr bool writes_through = (is_mutable_reference<A> || ... || false);
 
   using returned = decltype(calling::try_call(indices{}));
   using result = std::decay_t<returned>;
@@ -271,8 +273,10 @@ inline constexpr node_type call_node{&value_type_of<stored_t<typename Call::resu
                                      std::is_trivially_destructible_v<Call> ? nullptr : &destroy_value<Call>,
                                      &callable_label<F>,
                                      alignof(Call),
+                                     Call::writes_through,
                                      std::is_empty_v<Call> ? 0 : sizeof(Call),
-                                     rules_for<stored_t<typename Call::result>>()};
+                                     rules_for<stored_t<typename Call::result>>(),
+                                     wire_type_of<stored_t<typename Call::result>>};
 
 /// Refuses a handle that is moved into two arguments: the second would find it empty.
 template <class First, class... Rest>
@@ -374,7 +378,8 @@ auto record(std::source_location place, Extras extras, Function&& function, Args
     [[maybe_unused]] node_extras pure;
     if constexpr (!std::is_null_pointer_v<Extras>) {  // calls without options do not pay for tokens
       if (extras->options.pure) {
-        pure = {extras->options, token_of_call<F, std::decay_t<Args>...>(function, args...), &merge_pure_calls};
+        pure = {extras->options, token_of_call<F, std::decay_t<Args>...>(function, args...), &merge_pure_calls,
+                extras->retries};
         extras = &pure;
       }
     }
@@ -465,7 +470,9 @@ class [[nodiscard]] delayed {
       : function_{detail::keep_callable<F>(std::move(function))}, place_{place} {}
   delayed(F function, task_options options, std::source_location place = std::source_location::current())
     requires HasOptions
-      : function_{detail::keep_callable<F>(std::move(function))}, place_{place}, extras_{{std::move(options)}} {}
+      : function_{detail::keep_callable<F>(std::move(function))},
+        place_{place},
+        extras_{.options = std::move(options), .retries = &retries_of_tasks} {}
 
   /// Records a call.
   template <class... Args>

@@ -16,6 +16,7 @@
 #include "dally/graph/node.hpp"
 #include "dally/graph/order.hpp"
 #include "dally/graph/plan.hpp"
+#include "dally/serialize/codec.hpp"
 
 namespace dally {
 
@@ -74,9 +75,9 @@ constexpr result_rules const* rules_for() {
 /// The kind of node that holds a value of type T: a literal, or a persisted result.
 template <class T>
 inline constexpr node_type value_node{
-    &value_type_of<T>, nullptr,    std::is_trivially_destructible_v<T> ? nullptr : &destroy_value<T>,
-    &literal_label<T>, alignof(T), sizeof(T),
-    rules_for<T>()};
+    &value_type_of<T>, nullptr,        std::is_trivially_destructible_v<T> ? nullptr : &destroy_value<T>,
+    &literal_label<T>, alignof(T),     false,
+    sizeof(T),         rules_for<T>(), wire_type_of<T>};
 
 /// Records a value; `construct` makes it at the address it is given. The reference passes to the caller.
 template <class T, class Construct>

@@ -37,6 +37,7 @@ class execution {
         interrupts_{stop_on_interrupt::handled()},
         sinks_left_{of.size() == 0 ? 0U : 1U} {
     if (of.uses() != nullptr) track();
+    if (of.retries() != nullptr) of.retries()->prepare(*this);
   }
   /// The same, told to `observers` and cancelled by `stop`; both must outlive it.
   execution(dally::plan const& of, std::vector<observer*> const& observers, std::stop_token const& stop)
@@ -45,14 +46,14 @@ class execution {
       stop_token_ = &stop;
       asked_to_stop_ = [](execution const& job) noexcept { return job.stop_token_->stop_requested(); };
     }
-    if (!observers.empty()) watch(observers);
+    if (!observers.empty()) watch(&observers);
   }
   /// A run inside another, for a task that continued with a graph of its own: observed and stopped as `outer`.
   execution(dally::plan const& of, execution const& outer) : execution{of} {
     outer_ = &outer;
     scheduler_ = outer.scheduler_;
     asked_to_stop_ = [](execution const& job) noexcept { return job.outer_->stopped(); };
-    if (outer.watching_ != nullptr) watch(*outer.observers_);
+    if (outer.observers_ != nullptr) watch(outer.observers_);
   }
   execution(execution const&) = delete;
   execution& operator=(execution const&) = delete;
@@ -218,30 +219,26 @@ class execution {
   /// Notes that every node has been run. Releases what they wrote to finished().
   void set_finished() noexcept { sinks_left_.store(0, std::memory_order_release); }
 
-  // ---- for schedulers whose tasks run elsewhere: in other processes, on other machines
-  // --------------------------------
+  // ---- for schedulers whose tasks run elsewhere: in other processes, on other machines -----------------------------
   //
-  // Instead of step(n): begin(n) when n starts there, then complete or fail when it has ended there, then release(n);
-  // what begin refuses is released at once, and run_here(n) is the step of a task that runs on this thread after all.
-  // One thread, which calls all of these. Results stay with the scheduler, as bytes or wherever they are; put(m) gives
-  // those to the run that it asks for: the inputs of a task that runs here, and in the end the outputs.
+  // Instead of step(n): begin(n) when n starts there, complete or fail when it has ended there, then release(n). After
+  // a stop, skip(n) and release(n). run_here(n) and release(n) are the step of a task that runs on this thread after
+  // all. One thread, which calls all of these. Results stay with the scheduler, as bytes or wherever they are; put(m)
+  // gives those to the run that it asks for: the inputs of a task that runs here, and in the end the outputs.
 
-  /// Whether node n, which is ready, is to start on `worker`: observers are told. False after a stop: n is skipped.
-  [[nodiscard]] bool begin(node_id n, unsigned worker) noexcept {
-    if (stopped()) {
-      skip(n, worker);
-      return false;
-    }
-    if (watching_ != nullptr) {
-      for (observer* const o : *observers_) o->task_started(run_, n, worker);
-    }
-    return true;
+  /// Whether somebody has asked that the run be cancelled; stopped() says so too, and after a failure.
+  [[nodiscard]] bool cancel_requested() const noexcept {
+    return stop_on_interrupt::received_so_far() != interrupts_ || (asked_to_stop_ != nullptr && asked_to_stop_(*this));
   }
 
-  /// Notes that node n, which has not begun or never will, is not run because of a stop.
+  /// Tells observers that node n starts on `worker`.
+  void begin(node_id n, unsigned worker) noexcept {
+    each_observer([&](observer& o) { o.task_started(run_, n, worker); });
+  }
+
+  /// Notes that node n, after a stop, will not have a result.
   void skip(node_id n, unsigned worker) noexcept {
     skipped_.store(true, std::memory_order_relaxed);
-    if (watching_ == nullptr) return;
     task_record record{};
     record.node = n;
     record.worker = worker;
@@ -293,7 +290,7 @@ class execution {
     } else {
       call(n);
     }
-    return !stopped();
+    return !failed_.load(std::memory_order_relaxed) && !skipped_.load(std::memory_order_relaxed);
   }
 
   /// After node n has ended or was skipped: counts it off its inputs, with on_unused(m) for each m that nobody needs
@@ -344,6 +341,8 @@ class execution {
 
  private:
   friend bool continue_run(execution& job, node_id n, node const* next, void* result);
+  friend void repeat_failed_tasks(execution& job);
+  friend bool call_until_done(execution& job, node_id n, unsigned& attempt) noexcept;
 
   /// What watched runs do more: a run that nobody watches need not know it.
   struct watching {
@@ -351,19 +350,25 @@ class execution {
     void (*end)(execution& job, outcome how) noexcept;
   };
 
-  [[gnu::noinline]] void watch(std::vector<observer*> const& observers) {
+  // Without observers: only that tasks run again that have `retries`.
+  [[gnu::noinline]] void watch(std::vector<observer*> const* observers) {
     static constexpr watching watched{[](execution& job, node_id n, unsigned w) noexcept { job.perform_watched(n, w); },
                                       [](execution& job, outcome how) noexcept {
-                                        for (observer* const o : *job.observers_) o->run_finished(job.run_, how);
+                                        job.each_observer([&](observer& o) { o.run_finished(job.run_, how); });
                                       }};
-    observers_ = &observers;
+    observers_ = observers;
     watching_ = &watched;
-    for (observer* const o : observers) o->run_started(run_);
+    each_observer([this](observer& o) { o.run_started(run_); });
+  }
+
+  template <class Tell>
+  void each_observer(Tell const& tell_one) const {
+    if (observers_ == nullptr) return;
+    for (observer* const o : *observers_) tell_one(*o);
   }
 
   void tell(task_record const& record) noexcept {
-    if (watching_ == nullptr) return;
-    for (observer* const o : *observers_) o->task_finished(run_, record);
+    each_observer([&](observer& o) { o.task_finished(run_, record); });
   }
 
   template <class T>
@@ -423,13 +428,14 @@ class execution {
       record.outcome = outcome::skipped;
       record.attempt = 0;
     } else {
-      for (observer* const o : *observers_) o->task_started(run_, n, worker);
+      begin(n, worker);
       record.start = std::chrono::steady_clock::now();
-      record.outcome = call(n) ? outcome::done : outcome::failed;
+      bool const done = repeat_ != nullptr ? repeat_(*this, n, record.attempt) : call(n);
+      record.outcome = done ? outcome::done : outcome::failed;
       record.end = std::chrono::steady_clock::now();
       record.result_bytes = record.outcome == outcome::done ? plan_.task(n).type().result->size : 0;
     }
-    for (observer* const o : *observers_) o->task_finished(run_, record);
+    tell(record);
   }
 
   // Calls the function of node n; false if it threw.
@@ -488,6 +494,7 @@ class execution {
   plan::links const* links_ = nullptr;
   watching const* watching_ = nullptr;
   std::vector<observer*> const* observers_ = nullptr;
+  bool (*repeat_)(execution& job, node_id n, unsigned& attempt) noexcept = nullptr;
   scratch_array<std::byte> values_;
   scratch_array<std::atomic<std::uint32_t>> waiting_;  // by node: results that it still waits for
   scratch_array<std::atomic<std::uint32_t>> uses_;     // by node: consumers that have not finished

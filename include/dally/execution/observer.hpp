@@ -58,7 +58,8 @@ class run {
 
 /// Told what happens in a run. Derive, override what is wanted, and pass its address in compute_options::observers.
 ///
-/// Threads  run_started and run_finished on the thread that computes; the others on the workers, several at once
+/// Threads  run_started and run_finished on the thread that computes; the others on the workers, several at once; of
+///          tasks that run in other processes all on the thread that computes, with the times of the process
 /// Shape    run_started first, run_finished last and always; between them one task_started and one task_finished
 ///          for each task that is called, only a task_finished (outcome::skipped) for one that is not
 class observer {

@@ -2,6 +2,7 @@
 
 #include <atomic>
 #include <cassert>
+#include <chrono>
 #include <concepts>
 #include <cstddef>
 #include <cstdint>
@@ -24,6 +25,7 @@ class node;
 class node_marks;
 class plan;
 class execution;
+struct wire_type;
 
 /// Whether a function is pure: yes, no, or not said, which a scope may decide (see pure.hpp). Made of a bool.
 class purity {
@@ -46,15 +48,31 @@ class purity {
 
 /// What a wrapped function may be told about its tasks. An aggregate: name the fields.
 struct task_options {
-  std::string name{};  ///< label in graphs, errors and profiles: it may repeat and identifies nothing
-  purity pure{};       ///< equal calls, of one function with equal arguments and the same lazies, run once in a plan
+  std::string name{};    ///< label in graphs, errors and profiles: it may repeat and identifies nothing
+  purity pure{};         ///< equal calls, of one function with equal arguments and the same lazies, run once in a plan
+  unsigned retries = 0;  ///< how often it runs again after it has thrown; it is given copies of its inputs then
+  int crash_retries = -1;  ///< how often it runs again after its worker died; -1: as the scheduler `processes` is told
+  std::chrono::nanoseconds timeout{};  ///< after so long its worker is killed; 0: as the scheduler `processes` is told
+  bool here = false;                   ///< runs on the thread that called `compute`
 };
+
+/// What a run with tasks that have `retries` must know. Reached through the options of such tasks, so that a program
+/// without them does not compile it.
+struct retry_rules {
+  void (*check)(plan const& graph);
+  void (*prepare)(execution& job);
+};
+// Defined above, in execution/retries.hpp.
+void refuse_unrepeatable(plan const& graph);
+void repeat_failed_tasks(execution& job);
+inline constexpr retry_rules retries_of_tasks{&refuse_unrepeatable, &repeat_failed_tasks};
 
 /// What few nodes have: options, and of a pure call the token that it shares with equal calls.
 struct node_extras {
   task_options options;
   token content{};
   void (*merge)(plan& graph, node_marks& marks) = nullptr;  ///< merge_pure_calls, of pure calls
+  retry_rules const* retries = nullptr;                     ///< retries_of_tasks, where `delayed` was given options
 };
 
 /// What a plan must know of results that end at their last use or cannot be copied. Reached through the types of such
@@ -77,9 +95,11 @@ struct node_type {
   void (*destroy)(void* payload) noexcept;
   /// The declared name of the function, or "" where only the symbol table or the place can tell.
   std::string (*label)(node const& self);
-  std::uint32_t payload_alignment;
+  std::uint16_t payload_alignment;
+  bool writes_through;  ///< has a std::ref among its arguments: what the function may change, and others see
   std::uint32_t payload_size;
   result_rules const* rules;  ///< null for results that can be copied and keep their slot until the run ends
+  wire_type const* wire;      ///< how the result crosses a process border, or what stands in the way
   /// continue_run where `invoke` may return a node, else null: other programs need not know it.
   bool (*resume)(execution& job, node_id n, node const* next, void* result) = nullptr;
 };
@@ -141,6 +161,8 @@ class node {
   [[nodiscard]] bool is_value() const noexcept { return type_->invoke == nullptr; }
   /// Whether equal calls are this one: extras()->content tells which are equal.
   [[nodiscard]] bool is_pure() const noexcept { return (bits_ & pure) != 0; }
+  /// Whether a plan must look at extras()->options: it is pure, has retries, or runs on a thread of its choice.
+  [[nodiscard]] bool is_special() const noexcept { return (bits_ & (pure | special)) != 0; }
   /// What `delayed(f, {...})` was given, or null.
   [[nodiscard]] node_extras const* extras() const noexcept {
     return (bits_ & has_extras) != 0
@@ -220,6 +242,7 @@ class node {
     if (extras != nullptr) {
       *reinterpret_cast<node_extras const**>(memory - sizeof(void*)) = guard.extras;
       recorded->bits_ |= extras->options.pure ? has_extras | pure : has_extras;
+      if (extras->options.retries != 0 || extras->options.here) recorded->bits_ |= special;
     }
     guard.memory = nullptr;
     return recorded;
@@ -229,6 +252,7 @@ class node {
   static constexpr unsigned flag_bits = 8;
   static constexpr std::uint64_t has_extras = 1;
   static constexpr std::uint64_t pure = 2;
+  static constexpr std::uint64_t special = 4;
 
   node(node_type const& type, std::source_location place, std::size_t dependency_count) noexcept
       : type_{&type}, place_{place}, dependency_count_{static_cast<std::uint32_t>(dependency_count)} {

@@ -81,6 +81,11 @@ class plan {
   /// How many consumers each result has, outputs counted as one each; null if no result needs an early end.
   [[nodiscard]] std::uint32_t const* uses() const noexcept { return uses_.data(); }
 
+  /// What a run must know of tasks that have `retries`; null if none has.
+  [[nodiscard]] retry_rules const* retries() const noexcept { return retries_; }
+  /// Whether some task is to run on the thread that computes.
+  [[nodiscard]] bool has_here() const noexcept { return has_here_; }
+
   /// The edges seen from their other end.
   struct links {
     std::uint32_t* first = nullptr;       ///< size() + 1: where the row of a node begins
@@ -111,6 +116,8 @@ class plan {
     result_rules const* rules = nullptr;  // of results that end at their last use
     void (*arrange)(plan&, node const* const*, node_marks&) = nullptr;
     void (*merge)(plan&, node_marks&) = nullptr;
+    retry_rules const* retries = nullptr;
+    bool here = false;
 
     [[gnu::noinline]] void add(node const& n) noexcept {
       dependency_list const dependencies = n.dependencies();
@@ -119,7 +126,7 @@ class plan {
         if (d.is_value()) add_constant(*d.from());
       }
       if (n.type().rules != nullptr) add_rules(n.type());
-      if (n.is_pure()) merge = n.extras()->merge;
+      if (n.is_special()) add_special(n);
     }
     void add_constant(node const& value) noexcept {
       ++constants;
@@ -128,6 +135,11 @@ class plan {
     }
 
    private:
+    [[gnu::cold, gnu::noinline]] void add_special(node const& n) noexcept {
+      if (n.is_pure()) merge = n.extras()->merge;
+      if (n.extras()->options.retries != 0) retries = n.extras()->retries;
+      here |= n.extras()->options.here;
+    }
     [[gnu::noinline]] void add_rules(node_type const& type) noexcept {
       if (type.result->tracked) {
         tracked_bytes += type.result->size;
@@ -164,6 +176,8 @@ class plan {
   bool is_chain_ = true;
   std::size_t output_count_;
   std::size_t slot_bytes_ = 0;
+  retry_rules const* retries_ = nullptr;
+  bool has_here_ = false;
   scratch_array<std::uint32_t> uses_;
   scratch_list<order_edge> order_edges_;
   mutable std::mutex linking_;
@@ -194,6 +208,9 @@ class plan {
   if (all.arrange != nullptr) all.arrange(*this, outputs, marks);
   by_rank_ = {};
   if (all.rules != nullptr) count_uses();
+  retries_ = all.retries;
+  has_here_ = all.here;
+  if (retries_ != nullptr) retries_->check(*this);
   for (std::size_t i = 0; i < output_count; ++i) {
     outputs[i]->retain();
     kept_[i] = outputs[i];

@@ -46,7 +46,7 @@ class crew_run final : public shared_work {
     }
     node_id n = 0;
     while (by_steps && !job_.finished()) {
-      if (take_own(0, n) || search(0, n)) {
+      if ((has_here_ && take_left(n)) || take_own(0, n) || search(0, n)) {
         work(0, n);
       } else if (!job_.finished()) {
         sleep();
@@ -184,6 +184,8 @@ class crew_run final : public shared_work {
   // Steps n, then what it makes ready, as long as there is something to keep for itself.
   [[gnu::noinline]] void work(unsigned me, node_id n, bool has_run = false) noexcept {
     for (;;) {
+      if (has_here_ && me != 0 && runs_here(n)) [[unlikely]]
+        return leave_to_caller(n);
       bool kept = false;
       bool pushed = false;
       node_id next = 0;
@@ -261,12 +263,35 @@ class crew_run final : public shared_work {
   // The caller waits until there is something to take or nothing left.
   [[gnu::cold, gnu::noinline]] void sleep() noexcept {
     caller_sleeps_.exchange(true, std::memory_order_seq_cst);
-    if (!job_.finished() && !visible()) {
+    if (!job_.finished() && !visible() && left_.load(std::memory_order_seq_cst) == nullptr) {
       spot_.acquire();
       return;
     }
     // Something came up meanwhile: either we take the sleep back, or somebody has, and releases us.
     if (!caller_sleeps_.exchange(false, std::memory_order_seq_cst)) spot_.acquire();
+  }
+
+  // Tasks that must run on the caller's thread, and were taken by others: linked, the newest first.
+  [[nodiscard]] bool runs_here(node_id n) const noexcept {
+    node_extras const* const extras = job_.plan().task(n).extras();
+    return extras != nullptr && extras->options.here;
+  }
+  [[gnu::cold, gnu::noinline]] void leave_to_caller(node_id n) noexcept {
+    left_task& task = left_tasks_[n];
+    task.next = left_.load(std::memory_order_relaxed);
+    // Releases what the tasks before it have written to take_left(). Sequentially consistent for sleep().
+    while (!left_.compare_exchange_weak(task.next, &task, std::memory_order_seq_cst)) {
+    }
+    wake_caller();
+  }
+  [[gnu::cold, gnu::noinline]] bool take_left(node_id& n) noexcept {
+    left_task* task = left_.load(std::memory_order_acquire);
+    // Only the caller takes, and none is left twice: what we see first stays where it is.
+    while (task != nullptr && !left_.compare_exchange_weak(task, task->next, std::memory_order_acquire)) {
+    }
+    if (task == nullptr) return false;
+    n = static_cast<node_id>(task - left_tasks_.data());
+    return true;
   }
 
   void wake_caller() noexcept {
@@ -276,7 +301,14 @@ class crew_run final : public shared_work {
 
   execution& job_;
   thread_pool& pool_;
+  struct left_task {
+    left_task* next;
+  };
+
   bool const frugal_{job_.plan().uses() != nullptr};
+  bool const has_here_{job_.plan().has_here()};
+  scratch_array<left_task> left_tasks_{has_here_ ? job_.size() : 0};
+  std::atomic<left_task*> left_{nullptr};
   std::unique_ptr<slot[]> slots_;
   std::mutex going_over_;
   scratch_list<node_id> roots_;  // ready when the steps began
