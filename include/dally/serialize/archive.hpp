@@ -70,7 +70,12 @@ class archive_reader {
   using is_saving = std::false_type;
   using is_loading = std::true_type;
 
-  archive_reader(std::byte const* from, std::size_t bytes) noexcept : at_{from}, left_{bytes} {}
+  /// `stay`: the bytes stay where they are for as long as what is read of them.
+  archive_reader(std::byte const* from, std::size_t bytes, bool stay = false) noexcept
+      : at_{from}, left_{bytes}, stay_{stay} {}
+
+  /// Whether a value may refer to the bytes instead of copying them.
+  [[nodiscard]] bool bytes_stay() const noexcept { return stay_; }
 
   /// Bytes not read yet.
   [[nodiscard]] std::size_t left() const noexcept { return left_; }
@@ -135,6 +140,7 @@ class archive_reader {
 
   std::byte const* at_;
   std::size_t left_;
+  bool stay_;
   unsigned depth_ = 0;
 };
 

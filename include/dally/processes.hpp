@@ -1,0 +1,21 @@
+#pragma once
+
+/// The scheduler `processes`, and codecs of user types: what crosses a process border, and how.
+
+#include "dally/config.hpp"
+#include "dally/core/error.hpp"
+#include "dally/schedulers/processes.hpp"
+#include "dally/schedulers/synchronous.hpp"
+#include "dally/serialize/codec.hpp"
+#include "dally/serialize/exceptions.hpp"
+#include "dally/serialize/shared_array.hpp"
+
+namespace dally::detail {
+
+/// What a worker computes itself it computes alone, unless a task asks for more.
+inline bool const workers_are_synchronous = [] {
+  on_becoming_worker = [] { static scoped_scheduler const alone{synchronous{}}; };
+  return true;
+}();
+
+}  // namespace dally::detail

@@ -1,0 +1,727 @@
+#pragma once
+
+#include <sys/socket.h>
+
+#include <algorithm>
+#include <atomic>
+#include <bit>
+#include <cerrno>
+#include <chrono>
+#include <csignal>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <exception>
+#include <memory>
+#include <new>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <utility>
+#include <vector>
+
+#include "dally/core/block_cache.hpp"
+#include "dally/core/error.hpp"
+#include "dally/core/text.hpp"
+#include "dally/execution/execution.hpp"
+#include "dally/graph/node.hpp"
+#include "dally/graph/plan.hpp"
+#include "dally/pool/byte_queue.hpp"
+#include "dally/pool/shared_arena.hpp"
+#include "dally/schedulers/frames.hpp"
+#include "dally/schedulers/process_options.hpp"
+#include "dally/schedulers/worker.hpp"
+#include "dally/schedulers/worker_crew.hpp"
+#include "dally/serialize/exceptions.hpp"
+
+namespace dally::detail {
+
+/// A result as bytes, of one table entry: small ones in it, large ones in a worker's arena.
+struct kept_bytes {
+  union {
+    std::byte here[8];
+    std::byte* there;
+    std::uint64_t offset;
+  };
+  std::uint64_t size;
+  std::uint32_t arena;
+
+  void keep(std::byte const* bytes, std::size_t count) {
+    if (count > sizeof here) there = static_cast<std::byte*>(::operator new(count));
+    size = count;
+    arena = no_arena;
+    if (count != 0) std::memcpy(size > sizeof here ? there : here, bytes, count);
+  }
+  void drop() noexcept {
+    if (arena == no_arena && size > sizeof here) ::operator delete(there);
+  }
+};
+
+/// One run on worker processes: the calling thread sends ready tasks and what they take, and receives what they return.
+/// It alone decides and it alone keeps: a worker that dies takes nothing with it but the task that it ran.
+///
+/// Every wait ends: a worker's death closes its socket and its pidfd, a worker that does not even start is given up,
+/// and stop requests are looked at every few milliseconds.
+class coordinator {
+ public:
+  coordinator(execution& job, process_options const& options, unsigned workers)
+      : job_{job}, plan_{job.plan()}, options_{options}, crew_{plan_, options_, workers} {}
+  coordinator(coordinator const&) = delete;
+  coordinator& operator=(coordinator const&) = delete;
+  ~coordinator() {
+    if (results_.data() == nullptr) return;
+    for (node_id n = 0; n < plan_.size(); ++n) {
+      if ((flags_[n] & has_bytes) != 0) results_[n].drop();
+    }
+  }
+
+  void run() {
+    survey();
+    roots_ = job_.ready();
+    while (!job_.finished()) {
+      if (job_.stopped()) {
+        drain();
+        if (job_.finished()) break;
+      } else {
+        assign();
+      }
+      crew_.send_all();
+      bool const here = !here_.empty() && !job_.stopped();
+      if (here) run_here();
+      wait(here ? 0 : tick_milliseconds);
+    }
+    if (drained_ || job_.failed() != nullptr) return;
+    for (std::uint32_t const edge : plan_.outputs()) {
+      if ((edge & constant_edge) == 0) materialize(edge);
+    }
+  }
+
+ private:
+  static constexpr int tick_milliseconds = 20;
+  static constexpr unsigned most_in_flight = 32;
+  static constexpr std::uint64_t longest_frame = std::uint64_t{1} << 40;
+  static constexpr std::int64_t one_second = 1'000'000'000;
+
+  // Of a node.
+  enum : std::uint8_t {
+    runs_here = 1,   // on the calling thread
+    has_object = 2,  // its result is in the run's slot
+    has_bytes = 4,   // its result is in results_
+    announced = 8    // observers know that it has begun
+  };
+
+  // ---- before anything runs -----------------------------------------------------------------------------------------
+
+  static bool holds_lazies(node_type const& type) noexcept {
+    return std::string_view{type.wire->obstacle, type.wire->obstacle_length}.starts_with("dally::lazy<");
+  }
+
+  // Which tasks run here, and whether all others can. Tasks that return lazies and those that take them do: the graph
+  // that a lazy names is in the process that recorded it.
+  void survey() {
+    std::uint32_t const size = plan_.size();
+    flags_ = scratch_array<std::uint8_t>{size};
+    bool bytes = false;
+    for (node_id n = 0; n < size; ++n) {
+      node const& task = plan_.task(n);
+      bool here = holds_lazies(task.type()) || (task.extras() != nullptr && task.extras()->options.here);
+      for (dependency const d : task.dependencies()) here = here || holds_lazies(d.from()->type());
+      flags_[n] = here ? runs_here : 0;
+      if (here) continue;
+      if (task.type().wire->obstacle != nullptr) refuse_result(task);
+      if (task.type().writes_through) refuse_reference(task);
+      bytes = bytes || !fits_slot(task.type());
+      for (std::uint32_t const edge : plan_.edges(n)) {
+        if ((edge & constant_edge) != 0) continue;
+        node const& from = plan_.task(edge);
+        if (from.type().wire->obstacle != nullptr) refuse_result(from);
+        bytes = bytes || !fits_slot(from.type());
+      }
+    }
+    if (!bytes) return;
+    results_ = scratch_array<kept_bytes>{size};
+    crew_.want_arenas();
+  }
+
+  // Results that are their bytes and need no early end are kept as values: sent from there, and read from there.
+  static bool fits_slot(node_type const& type) noexcept {
+    return type.wire->encode == nullptr && !type.result->tracked;
+  }
+
+  [[noreturn, gnu::cold]] static void refuse_result(node const& task) {
+    std::string const type{task.type().wire->obstacle, task.type().wire->obstacle_length};
+    throw not_serializable{
+        joined({"the result of task \"", task.label(), "\" (", task.place_text(),
+                ") cannot cross process borders because of ", type, ": specialise dally::codec<", type,
+                ">, return another type, or keep the task on the calling thread by {.here = true}"}),
+        type, task.label(), task.key()};
+  }
+  [[noreturn, gnu::cold]] static void refuse_reference(node const& task) {
+    throw not_serializable{joined({"task \"", task.label(), "\" (", task.place_text(),
+                                   ") was given a std::ref: what it writes in another process would be lost. Return "
+                                   "the value, pass std::cref, "
+                                   "or keep the task on the calling thread by {.here = true}"}),
+                           "std::reference_wrapper", task.label(), task.key()};
+  }
+
+  // ---- what is ready, and who gets it -------------------------------------------------------------------------------
+
+  [[nodiscard]] bool any_ready() {
+    // Roots that run here are set aside when their turn comes.
+    while (next_root_ < roots_.size() && (flags_[roots_[next_root_]] & runs_here) != 0) {
+      here_.push_back(roots_[next_root_++]);
+    }
+    return !ready_.empty() || next_root_ < roots_.size();
+  }
+  node_id take_ready() {
+    if (ready_.empty()) return roots_[next_root_++];
+    node_id const n = ready_.back();
+    ready_.pop_back();
+    return n;
+  }
+  void add_ready(node_id n) { ((flags_[n] & runs_here) != 0 ? here_ : ready_).push_back(n); }
+
+  void release(node_id n) {
+    job_.release(
+        n, [this](node_id ready) { add_ready(ready); },
+        [this](node_id unused) {
+          if ((flags_[unused] & has_bytes) != 0) drop(unused);
+          flags_[unused] &= static_cast<std::uint8_t>(~(has_bytes | has_object));
+        });
+  }
+
+  // How many tasks a worker may have: one to run, and enough to go on with while their results travel.
+  [[nodiscard]] unsigned window() const noexcept {
+    if (mean_nanoseconds_ == 0) return 1;
+    if (mean_nanoseconds_ < 20'000) return most_in_flight;
+    return mean_nanoseconds_ < 1'000'000 ? 4 : 2;
+  }
+
+  void assign() {
+    unsigned const most = window();
+    for (auto& s : crew_.seats()) {
+      if (s->alive() && s->in_flight.empty() && crew_.worn_out(*s)) crew_.end(*s);
+    }
+    while (any_ready() && !job_.stopped()) {
+      node_id const n = take_ready();
+      seat* best = crew_.least_busy();
+      seat* const holder = holder_of_largest_input(n);
+      // Rather than let somebody be idle, another one reads it.
+      if (holder != nullptr && !crew_.worn_out(*holder) && holder->in_flight.size() < most &&
+          (holder->in_flight.empty() || !best->in_flight.empty())) {
+        best = holder;
+      }
+      if (best == nullptr || !best->in_flight.empty()) {
+        if (seat* const started = crew_.start()) best = started;
+      }
+      if (best == nullptr || best->in_flight.size() >= most) {
+        ready_.push_back(n);
+        break;
+      }
+      send(*best, n);
+    }
+    if (!any_ready()) share_out();
+  }
+
+  // Where the pages of that input are in the processor's cache, and mapped; null if none is large.
+  [[nodiscard]] seat* holder_of_largest_input(node_id n) const noexcept {
+    if (!crew_.has_arenas()) return nullptr;
+    std::uint64_t largest = 0;
+    seat* holder = nullptr;
+    std::size_t looked_at = 0;
+    for (std::uint32_t const edge : plan_.edges(n)) {
+      if (++looked_at > 64) break;  // one of so many is not worth the search
+      if ((edge & constant_edge) != 0 || (flags_[edge] & has_bytes) == 0) continue;
+      kept_bytes const& kept = results_[edge];
+      if (kept.arena == no_arena || kept.size <= largest) continue;
+      seat* const writer = crew_.writer_of(kept.arena);
+      if (writer == nullptr) continue;
+      largest = kept.size;
+      holder = writer;
+    }
+    return holder;
+  }
+
+  // Takes tasks that have not begun back for workers that have nothing to do.
+  void share_out() {
+    for (auto& idle : crew_.seats()) {
+      if (!idle->alive() || !idle->in_flight.empty() || crew_.worn_out(*idle)) continue;
+      seat* longest = nullptr;
+      for (auto& s : crew_.seats()) {
+        if (s->alive() && s->in_flight.size() >= 2 &&
+            (longest == nullptr || s->in_flight.size() > longest->in_flight.size())) {
+          longest = s.get();
+        }
+      }
+      if (longest == nullptr) return;
+      if (node_id n = 0; take_back(*longest, n)) send(*idle, n);
+    }
+  }
+
+  // The task that would run last on that worker, unless it runs already.
+  bool take_back(seat& from, node_id& n) {
+    sent const last = from.in_flight.back();
+    if (!from.claims->take(last.claim, last.sequence)) return false;
+    from.in_flight.pop_back();
+    from.claimed &= ~(std::uint64_t{1} << last.claim);
+    n = last.node;
+    return true;
+  }
+
+  void send(seat& to, node_id n) {
+    std::size_t const before = to.out.size();
+    frame_header header{.kind = frame_kind::task,
+                        .claim = static_cast<std::uint16_t>(std::countr_one(to.claimed)),
+                        .epoch = to.epoch,
+                        .node = n,
+                        .sequence = ++last_sequence_};
+    to.out.add(&header, sizeof header);
+    try {
+      for (std::uint32_t const edge : plan_.edges(n)) {
+        if ((edge & constant_edge) == 0) add_input(to, edge);
+      }
+    } catch (...) {
+      to.out.withdraw(to.out.size() - before);
+      task_record record{};
+      record.node = n;
+      record.start = record.end = std::chrono::steady_clock::now();
+      record.outcome = outcome::failed;
+      announce(n, 0);
+      job_.fail(record, std::current_exception());
+      release(n);
+      return;
+    }
+    std::uint64_t const length = to.out.size() - before - sizeof header;
+    std::memcpy(const_cast<std::byte*>(to.out.data()) + before + offsetof(frame_header, length), &length,
+                sizeof length);
+    to.claimed |= std::uint64_t{1} << header.claim;
+    to.claims->offer(header.claim, header.sequence);
+    to.in_flight.push_back({n, header.claim, header.sequence});
+    if (to.in_flight.size() == 1) announce(n, to.index + 1);
+  }
+
+  void add_input(seat& reader, node_id m) {
+    byte_queue& to = reader.out;
+    node_type const& type = plan_.task(m).type();
+    std::uint64_t size = type.result->size;
+    if (fits_slot(type)) {
+      to.add(&size, sizeof size);
+      to.add(job_.result(m), size);
+      return;
+    }
+    if ((flags_[m] & has_bytes) == 0) {
+      byte_queue bytes;
+      size = append_archive(bytes, 256, [&](archive_writer& out) { encode_result(type, out, job_.result(m)); });
+      keep_bytes(m, bytes.data(), size);
+    }
+    kept_bytes const& kept = results_[m];
+    bool const by_place = kept.arena != no_arena && kept.arena < reader.arenas_known;
+    size = by_place ? kept.size | in_arena : kept.size;
+    to.add(&size, sizeof size);
+    if (by_place) {
+      arena_place const place{kept.arena, kept.offset};
+      to.add(&place, sizeof place);
+    } else {
+      to.add(bytes_of(m), kept.size);
+    }
+  }
+
+  void announce(node_id n, unsigned worker) {
+    if ((flags_[n] & announced) != 0) return;
+    flags_[n] |= announced;
+    job_.begin(n, worker);
+  }
+
+  // ---- results ------------------------------------------------------------------------------------------------------
+
+  void keep_bytes(node_id n, std::byte const* bytes, std::size_t size) {
+    results_[n].keep(bytes, size);
+    flags_[n] |= has_bytes;
+  }
+
+  // False if a worker names what is not in its arena.
+  bool keep_place(node_id n, seat const& s, std::byte const* body, std::size_t size) {
+    arena_range range;
+    if (size != sizeof range || s.arena == no_arena) return false;
+    std::memcpy(&range, body, sizeof range);
+    arena_book& book = crew_.arena(s.arena);
+    if (!book.memory.holds(range)) return false;
+    kept_bytes& kept = results_[n];
+    kept.offset = range.offset;
+    kept.size = range.size;
+    kept.arena = s.arena;
+    ++book.results;
+    flags_[n] |= has_bytes;
+    return true;
+  }
+
+  [[nodiscard]] std::byte const* bytes_of(node_id n) const noexcept {
+    kept_bytes const& kept = results_[n];
+    if (kept.arena != no_arena) return crew_.arena(kept.arena).memory.data({kept.offset, kept.size});
+    return kept.size > sizeof kept.here ? kept.there : kept.here;
+  }
+
+  void drop(node_id n) {
+    kept_bytes& kept = results_[n];
+    kept.drop();
+    if (kept.arena == no_arena) return;
+    arena_book& book = crew_.arena(kept.arena);
+    --book.results;
+    if (seat* const writer = crew_.writer_of(kept.arena)) {
+      arena_range const range{kept.offset, kept.size};
+      frame_header const header{.kind = frame_kind::unused, .epoch = writer->epoch, .length = sizeof range};
+      writer->out.add(&header, sizeof header);
+      writer->out.add(&range, sizeof range);
+    } else if (book.results == 0) {
+      book.memory.clear();
+    }
+  }
+
+  // Puts the result of node m into the run.
+  void materialize(node_id m) {
+    if ((flags_[m] & has_object) != 0) return;
+    node const& task = plan_.task(m);
+    try {
+      job_.put(m, [&](void* at) { decode_result(task.type(), bytes_of(m), results_[m].size, at); });
+    } catch (archive_error const& e) {
+      throw remote_error{joined({"the result of task \"", task.label(), "\" (", task.place_text(),
+                                 ") could not be read from its bytes: ", e.what()}),
+                         declared_name(type_name<archive_error>()), e.what(), task.label(), task.key()};
+    }
+    flags_[m] |= has_object;
+  }
+
+  void run_here() {
+    node_id const n = here_.back();
+    here_.pop_back();
+    try {
+      for (std::uint32_t const edge : plan_.edges(n)) {
+        if ((edge & constant_edge) == 0) materialize(edge);
+      }
+    } catch (...) {
+      task_record record{};
+      record.node = n;
+      record.start = record.end = std::chrono::steady_clock::now();
+      record.outcome = outcome::failed;
+      announce(n, 0);
+      job_.fail(record, std::current_exception());
+      release(n);
+      return;
+    }
+    if (job_.run_here(n, 0)) flags_[n] |= has_object;
+    release(n);
+  }
+
+  // ---- what workers say ---------------------------------------------------------------------------------------------
+
+  void wait(int milliseconds) {
+    crew_.wait(
+        milliseconds,
+        [this](seat& s) {
+          if (!receive(s)) bury(s);
+        },
+        [this](seat& s) { bury(s); });
+    if (std::int64_t const now = steady_nanoseconds();
+        now - last_look_ > tick_milliseconds * std::int64_t{1'000'000} / 2) {
+      last_look_ = now;
+      look_for_overdue(now);
+    }
+  }
+
+  // Reads what is there once; false where the worker has closed its end, or has said what no worker says.
+  bool receive(seat& s) {
+    std::size_t missing = 1 << 16;
+    if (s.in.size() >= sizeof(frame_header)) {
+      frame_header header;
+      std::memcpy(&header, s.in.data(), sizeof header);
+      missing = std::max<std::size_t>(missing, std::min<std::size_t>(header.length, std::size_t{1} << 22));
+    }
+    bool const open = s.in.receive(s.socket.get(), MSG_DONTWAIT, missing) != byte_queue::moved::closed;
+    return read_frames(s) && open;
+  }
+
+  bool read_frames(seat& s) {
+    while (s.in.size() >= sizeof(frame_header)) {
+      frame_header header;
+      std::memcpy(&header, s.in.data(), sizeof header);
+      std::size_t const position = find(s, header);
+      if (position > s.in_flight.size()) {
+        s.breached = true;
+        return false;
+      }
+      if (s.in.size() - sizeof header < header.length) return true;
+      std::byte const* const body = s.in.data() + sizeof header;
+      bool const good = header.kind == frame_kind::hello ? greet(s) : take_answer(s, position, header, body);
+      if (!good) {
+        s.breached = true;
+        return false;
+      }
+      s.in.take(sizeof header + header.length);
+    }
+    return true;
+  }
+
+  // Which task in flight a frame is about, their number where it is about none; more if no worker says such a thing.
+  static std::size_t find(seat const& s, frame_header const& header) noexcept {
+    std::size_t const none = s.in_flight.size();
+    std::size_t const breach = none + 1;
+    if (header.magic != frame_header::mark || header.epoch != s.epoch || header.length > longest_frame) return breach;
+    if (header.kind == frame_kind::hello) return s.greeted || header.length != 0 ? breach : none;
+    if ((header.kind != frame_kind::done && header.kind != frame_kind::fail) || header.length < sizeof(task_times)) {
+      return breach;
+    }
+    if (header.kind == frame_kind::fail && header.sequence == 0) return none;  // of the initializer
+    for (std::size_t i = 0; i < none; ++i) {
+      if (s.in_flight[i].sequence == header.sequence) return s.in_flight[i].node == header.node ? i : breach;
+    }
+    return breach;
+  }
+
+  bool greet(seat& s) {
+    s.greeted = true;
+    return true;
+  }
+
+  bool take_answer(seat& s, std::size_t position, frame_header const& header, std::byte const* body) {
+    task_times times;
+    std::memcpy(&times, body, sizeof times);
+    body += sizeof times;
+    std::size_t const size = header.length - sizeof times;
+    if (position == s.in_flight.size()) {  // the initializer has thrown
+      archive_reader in{body, size};
+      std::rethrow_exception(decode_exception(in, "initializer", key{}));
+    }
+    sent const answered = s.in_flight[position];
+    node const& task = plan_.task(answered.node);
+    task_record record{};
+    record.node = answered.node;
+    record.worker = s.index + 1;
+    record.start = moment(times.start);
+    record.end = moment(times.end);
+    record.attempt = attempts_of(answered.node) + 1;
+    if (header.kind == frame_kind::done) {
+      if (fits_slot(task.type())) {
+        if (size != task.type().result->size || header.arena) return false;
+        job_.put(answered.node, [&](void* at) { std::memcpy(at, body, size); });
+        flags_[answered.node] |= has_object;
+      } else if (!header.arena) {
+        keep_bytes(answered.node, body, size);
+      } else if (!keep_place(answered.node, s, body, size)) {
+        return false;
+      }
+      note_length(times.end - times.start);
+      record.result_bytes = task.type().result->size;
+    } else {
+      record.outcome = outcome::failed;
+    }
+    s.in_flight.erase(s.in_flight.begin() + static_cast<std::ptrdiff_t>(position));
+    s.claimed &= ~(std::uint64_t{1} << answered.claim);
+    ++s.tasks;
+    idle_deaths_ = 0;
+    crew_.pause_before_start(0);
+    if (header.kind == frame_kind::done) {
+      job_.complete(record);
+      release(answered.node);
+    } else if (failures_of(answered.node) < retries(task)) {
+      ++failures_[answered.node];
+      ready_.push_back(answered.node);
+    } else {
+      job_.fail(record, received_exception(task, body, size));
+      release(answered.node);
+    }
+    if (!s.in_flight.empty()) announce(s.in_flight.front().node, s.index + 1);
+    return true;
+  }
+
+  static std::exception_ptr received_exception(node const& task, std::byte const* body, std::size_t size) {
+    try {
+      archive_reader in{body, size};
+      return decode_exception(in, task.label(), task.key());
+    } catch (...) {
+      return std::make_exception_ptr(
+          remote_error{joined({"task \"", task.label(), "\" (", task.place_text(),
+                               ") threw an exception in another process that could not be sent"}),
+                       "unknown", "", task.label(), task.key()});
+    }
+  }
+
+  static std::chrono::steady_clock::time_point moment(std::int64_t nanoseconds) noexcept {
+    return std::chrono::steady_clock::time_point{
+        std::chrono::duration_cast<std::chrono::steady_clock::duration>(std::chrono::nanoseconds{nanoseconds})};
+  }
+
+  void note_length(std::int64_t nanoseconds) noexcept {
+    std::int64_t const length = std::max<std::int64_t>(nanoseconds, 1);
+    mean_nanoseconds_ = mean_nanoseconds_ == 0 ? length : mean_nanoseconds_ + (length - mean_nanoseconds_) / 8;
+    mean_nanoseconds_ = std::max<std::int64_t>(mean_nanoseconds_, 1);
+  }
+
+  static unsigned retries(node const& task) noexcept {
+    return task.extras() != nullptr ? task.extras()->options.retries : 0;
+  }
+  [[nodiscard]] unsigned failures_of(node_id n) const { return count_of(failures_, n); }
+  [[nodiscard]] unsigned crashes_of(node_id n) const { return count_of(crashes_, n); }
+  [[nodiscard]] unsigned attempts_of(node_id n) const { return failures_of(n) + crashes_of(n); }
+  static unsigned count_of(std::unordered_map<node_id, unsigned> const& counts, node_id n) {
+    if (counts.empty()) return 0;
+    auto const found = counts.find(n);
+    return found == counts.end() ? 0 : found->second;
+  }
+
+  // ---- workers that die, or must
+  // -------------------------------------------------------------------------------------
+
+  // Of a worker that has died or must: uses what it has sent, charges the task that it ran, gives the others back.
+  void bury(seat& s) {
+    worker_death how = crew_.kill(s);
+    if (!s.breached) {  // what it has sent is there to its last byte
+      while (s.in.receive(s.socket.get(), MSG_DONTWAIT) == byte_queue::moved::some) {
+        if (!read_frames(s)) break;
+      }
+    }
+    if (s.breached) how = {worker_death::reason::breach, 0};
+    std::uint32_t const current = s.status->node();
+    auto const since = s.status->started();
+    std::vector<sent> const left = s.in_flight;
+    bool const timed_out = s.timed_out;
+    crew_.end(s);
+    bool charged = false;
+    for (std::size_t i = left.size(); i-- > 0;) {
+      if (left[i].node != current) {
+        ready_.push_back(left[i].node);
+        continue;
+      }
+      charged = true;
+      charge(left[i].node, s.index + 1, since, timed_out, how);
+    }
+    if (charged) return;
+    if (++idle_deaths_ > 4 * std::max(crew_.most(), 1U)) {
+      throw resource_error{joined({decimal(idle_deaths_),
+                                   " workers in a row died before they had done any task: the last ", death_text(how)}),
+                           0};
+    }
+    crew_.pause_before_start(idle_deaths_ < 3 ? 0 : idle_deaths_ < 6 ? 10 : 100);
+  }
+
+  [[gnu::cold]] static std::string death_text(worker_death const& how) {
+    switch (how.why) {
+      case worker_death::reason::signalled: {
+        char const* const name = ::strsignal(how.number);
+        return joined({"was ended by signal ", decimal(static_cast<unsigned>(how.number)), " (",
+                       name != nullptr ? name : "unknown", ")"});
+      }
+      case worker_death::reason::exited:
+        return joined({"exited with status ", decimal(static_cast<unsigned>(how.number))});
+      case worker_death::reason::breach:
+        return "closed or spoiled its socket, and was killed";
+      case worker_death::reason::unknown:
+        break;
+    }
+    return "ended in a way that this program did not let us see";
+  }
+
+  [[gnu::cold]] void charge(node_id n, unsigned worker, std::chrono::steady_clock::time_point since, bool timed_out,
+                            worker_death const& how) {
+    node const& task = plan_.task(n);
+    node_extras const* const extras = task.extras();
+    int const allowed = extras != nullptr && extras->options.crash_retries >= 0
+                            ? extras->options.crash_retries
+                            : static_cast<int>(options_.crash_retries);
+    unsigned const crashes = ++crashes_[n];
+    if (crashes <= static_cast<unsigned>(allowed)) {
+      ready_.push_back(n);
+      return;
+    }
+    task_record record{};
+    record.node = n;
+    record.worker = worker;
+    record.start = since;
+    record.end = std::chrono::steady_clock::now();
+    record.outcome = outcome::failed;
+    record.attempt = attempts_of(n);
+    std::string const who = joined({"task \"", task.label(), "\" (", task.place_text(), ")"});
+    std::string const times = crashes == 1 ? std::string{"once"} : joined({"each of ", decimal(crashes), " times"});
+    job_.fail(record, timed_out ? std::make_exception_ptr(task_timeout{
+                                      joined({who, " took longer than it is allowed to, ", times,
+                                              ", and was killed: raise "
+                                              "task_options::timeout or processes{{.task_timeout = ...}}"}),
+                                      crashes, task.label(), task.key()})
+                                : std::make_exception_ptr(killed_worker{
+                                      joined({who, " ended its worker, ", times, ": the last ", death_text(how),
+                                              "; run it on synchronous{} under a debugger"}),
+                                      how, crashes, task.label(), task.key()}));
+    release(n);
+  }
+
+  // Ends workers that do not start, and those whose task takes too long.
+  void look_for_overdue(std::int64_t now) {
+    for (auto& place : crew_.seats()) {
+      seat& s = *place;
+      if (!s.alive()) continue;
+      if (!s.greeted && now - s.started > 10 * one_second) {
+        bury(s);
+        continue;
+      }
+      if (s.in_flight.empty()) continue;
+      node const& task = plan_.task(s.in_flight.front().node);
+      std::chrono::nanoseconds limit = options_.task_timeout;
+      if (task.extras() != nullptr && task.extras()->options.timeout.count() != 0)
+        limit = task.extras()->options.timeout;
+      if (limit.count() == 0) continue;
+      if (s.status->node() != s.in_flight.front().node) continue;
+      if (std::chrono::steady_clock::now() - s.status->started() < limit) continue;
+      s.timed_out = true;
+      bury(s);
+    }
+  }
+
+  // ---- after a stop -------------------------------------------------------------------------------------------------
+
+  // Runs nothing more. After a failure what runs may end; when cancelled, it is killed.
+  void drain() {
+    drained_ = true;
+    bool const cancel = job_.cancel_requested();
+    for (auto& place : crew_.seats()) {
+      seat& s = *place;
+      if (!s.alive()) continue;
+      node_id n = 0;
+      while (!s.in_flight.empty() && take_back(s, n)) ready_.push_back(n);
+      if (!cancel) continue;
+      std::vector<sent> const running = s.in_flight;
+      crew_.end(s);
+      for (sent const& r : running) ready_.push_back(r.node);
+    }
+    while (any_ready() || !here_.empty()) {
+      bool const here = ready_.empty() && next_root_ == roots_.size();
+      node_id n = 0;
+      if (here) {
+        n = here_.back();
+        here_.pop_back();
+      } else {
+        n = take_ready();
+      }
+      job_.skip(n, 0);
+      release(n);
+    }
+  }
+
+  execution& job_;
+  plan const& plan_;
+  process_options const& options_;
+  worker_crew crew_;
+  scratch_array<std::uint8_t> flags_;
+  scratch_array<kept_bytes> results_;
+  node_ids roots_{nullptr, 0};
+  std::size_t next_root_ = 0;
+  std::vector<node_id> ready_;  // the last deserves to run first
+  std::vector<node_id> here_;
+  std::unordered_map<node_id, unsigned> crashes_;   // by node, of those that have ended a worker
+  std::unordered_map<node_id, unsigned> failures_;  // by node, of those that have thrown and were tried again
+  std::uint64_t last_sequence_ = 0;
+  std::int64_t mean_nanoseconds_ = 0;
+  std::int64_t last_look_ = 0;
+  unsigned idle_deaths_ = 0;
+  bool drained_ = false;
+};
+
+}  // namespace dally::detail

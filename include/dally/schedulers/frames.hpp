@@ -1,0 +1,122 @@
+#pragma once
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <type_traits>
+
+#include "dally/core/slot.hpp"
+#include "dally/graph/node.hpp"
+#include "dally/pool/shared_arena.hpp"
+#include "dally/serialize/archive.hpp"
+#include "dally/serialize/codec.hpp"
+
+/// What the coordinator of a run and its workers say to each other. Both are of one image, so there is no versioning.
+namespace dally::detail {
+
+enum class frame_kind : std::uint8_t {
+  hello,  ///< worker: ready
+  task,   ///< coordinator: inputs, each a length of 8 bytes and its bytes, or a length with `in_arena` and a place
+  done,   ///< worker: task_times, then the result, or the range of its arena where it lies
+  fail,   ///< worker: task_times, then the exception
+  unused  ///< coordinator: ranges of the worker's arena that nobody needs any more
+};
+
+/// Results that are larger go through the worker's arena.
+inline constexpr std::size_t largest_inline = std::size_t{64} << 10;
+
+/// Added to an input's length: it lies in an arena.
+inline constexpr std::uint64_t in_arena = std::uint64_t{1} << 63;
+
+/// Where.
+struct arena_place {
+  std::uint64_t arena = 0;
+  std::uint64_t offset = 0;
+};
+
+/// One worker's arena, as everybody who was forked later sees it.
+struct arena_book {
+  shared_arena memory;
+  // The coordinator's alone.
+  std::uint64_t results = 0;  // that lie in it
+  unsigned seat = 0;          // whose worker writes it
+  std::uint32_t epoch = 0;    // which worker
+};
+
+struct frame_header {
+  static constexpr std::uint32_t mark = 0x796c'6164;
+
+  std::uint32_t magic = mark;
+  frame_kind kind{};
+  bool arena = false;       ///< of `done`: the result lies in the worker's arena
+  std::uint16_t claim = 0;  ///< the task's place in the claim_table
+  std::uint32_t epoch = 0;  ///< which worker: one that follows another that died has another
+  std::uint32_t node = 0;
+  std::uint64_t sequence = 0;  ///< of the task's sending; never 0
+  std::uint64_t length = 0;    ///< of what follows
+};
+static_assert(sizeof(frame_header) == 32 && std::is_trivially_copyable_v<frame_header>);
+
+/// Units: nanoseconds of the steady clock.
+struct task_times {
+  std::int64_t start = 0;
+  std::int64_t end = 0;
+};
+
+/// Whose the tasks are that were sent to one worker, in memory that both share: a task belongs to whoever takes its
+/// sequence first, the worker to run it or the coordinator to give it to another.
+struct alignas(64) claim_table {
+  static constexpr unsigned size = 64;
+
+  std::atomic<std::uint64_t> claims[size]{};
+  std::atomic<std::uint64_t> growth{0};  ///< bytes that the worker has grown by, where that is asked
+
+  void offer(unsigned at, std::uint64_t sequence) noexcept { claims[at].store(sequence, std::memory_order_relaxed); }
+  [[nodiscard]] bool take(unsigned at, std::uint64_t sequence) noexcept {
+    // What the task needs came over the socket, or was there before.
+    return claims[at].compare_exchange_strong(sequence, 0, std::memory_order_relaxed);
+  }
+};
+
+/// Constructs the result of a task of type `type` at `to` from its bytes. Errors: archive_error, and what a codec of
+/// the user's throws; then there is none. `stay`: the bytes outlive the value.
+inline void decode_result(node_type const& type, std::byte const* from, std::size_t size, void* to, bool stay = false) {
+  if (type.wire->decode == nullptr) {
+    if (size != type.result->size) archive_reader::fail("an archive holds a value of another size");
+    std::memcpy(to, from, size);
+    return;
+  }
+  archive_reader in{from, size, stay};
+  type.wire->decode(in, to);
+  if (in.left() == 0) return;
+  type.result->destroy(to);
+  archive_reader::fail("an archive holds more than its value");
+}
+
+/// Writes the result of a task of type `type`.
+inline void encode_result(node_type const& type, archive_writer& out, void const* value) {
+  if (type.wire->encode == nullptr) {
+    out.add_bytes(value, type.result->size);
+  } else {
+    type.wire->encode(out, value);
+  }
+}
+
+/// Appends what `write(archive_writer&)` writes to a queue of bytes: into what room there is, and if that was too
+/// little, once more. Returns how many bytes it was.
+template <class Queue, class Write>
+std::size_t append_archive(Queue& to, std::size_t likely, Write const& write) {
+  archive_writer first{to.room(likely), likely};
+  write(first);
+  std::size_t const size = first.size();
+  if (!first.fitted()) {
+    archive_writer second{to.room(size), size};
+    write(second);
+    if (second.size() != size) archive_reader::fail("a codec wrote one value in two lengths");
+  }
+  to.added(size);
+  return size;
+}
+
+}  // namespace dally::detail

@@ -1,0 +1,69 @@
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <string_view>
+
+#include "dally/core/error.hpp"
+#include "dally/core/text.hpp"
+
+namespace dally {
+
+/// An amount of memory, as a number of bytes or as text: "512 MiB", "2GB", "1.5 GiB". Zero where none is meant.
+///
+/// Errors  config_error that says what is allowed
+struct memory_size {
+  std::uint64_t bytes = 0;
+
+  constexpr memory_size() = default;
+  constexpr memory_size(std::uint64_t count) noexcept : bytes{count} {}  // NOLINT: .worker_memory = 1 << 30
+  memory_size(char const* text) : bytes{parse(text)} {}                  // NOLINT: .worker_memory = "1GB"
+  memory_size(std::string_view text) : bytes{parse(text)} {}             // NOLINT
+
+ private:
+  [[gnu::cold]] static std::uint64_t parse(std::string_view text) {
+    std::string_view rest = text;
+    double number = 0;
+    bool digits = false;
+    double place = 0;
+    while (!rest.empty() && ((rest[0] >= '0' && rest[0] <= '9') || (rest[0] == '.' && place == 0))) {
+      if (rest[0] == '.') {
+        place = 1;
+      } else {
+        digits = true;
+        number = number * 10 + (rest[0] - '0');
+        place *= 10;
+      }
+      rest.remove_prefix(1);
+    }
+    if (place != 0) number /= place;
+    while (!rest.empty() && rest[0] == ' ') rest.remove_prefix(1);
+    struct unit {
+      std::string_view name;
+      double bytes;
+    };
+    static constexpr unit units[] = {{"", 1},         {"B", 1},        {"kB", 1e3},    {"KB", 1e3},
+                                     {"MB", 1e6},     {"GB", 1e9},     {"TB", 1e12},   {"KiB", 1024.0},
+                                     {"MiB", 0x1p20}, {"GiB", 0x1p30}, {"TiB", 0x1p40}};
+    for (unit const& u : units) {
+      if (digits && rest == u.name && number * u.bytes < 0x1p63) return static_cast<std::uint64_t>(number * u.bytes);
+    }
+    refuse<config_error>({"\"", text,
+                          "\" is no amount of memory: a number, then B, kB, MB, GB, TB, KiB, MiB, GiB or TiB is, as in "
+                          "\"512 MiB\""});
+  }
+};
+
+/// How the scheduler `processes` runs. An aggregate: name the fields.
+struct process_options {
+  unsigned workers = 0;         ///< at most so many at once, 4,096 at most; 0: as many as this process may use cores
+  memory_size worker_memory{};  ///< what each may have beyond what it inherits: then `new` throws std::bad_alloc in it
+  std::chrono::nanoseconds task_timeout{};  ///< a task that takes longer is ended with its worker; 0: none is
+  unsigned crash_retries = 3;               ///< how often a task runs again after its worker has died
+  unsigned max_tasks_per_worker = 0;        ///< after so many a worker is replaced; 0: never
+  memory_size max_worker_growth{};          ///< a worker that has grown by more is replaced after its task
+  std::function<void()> initializer{};  ///< called in each worker before its first task; what it throws ends the run
+};
+
+}  // namespace dally

@@ -1,0 +1,373 @@
+#pragma once
+
+#include <fcntl.h>
+#ifdef __GLIBC__
+#include <malloc.h>
+#endif
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <exception>
+#include <iostream>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "dally/core/error.hpp"
+#include "dally/core/slot.hpp"
+#include "dally/core/text.hpp"
+#include "dally/graph/inputs.hpp"
+#include "dally/graph/node.hpp"
+#include "dally/graph/plan.hpp"
+#include "dally/pool/byte_queue.hpp"
+#include "dally/pool/shared_arena.hpp"
+#include "dally/pool/shared_memory.hpp"
+#include "dally/schedulers/frames.hpp"
+#include "dally/schedulers/process_options.hpp"
+#include "dally/serialize/exceptions.hpp"
+
+namespace dally::detail {
+
+inline std::int64_t steady_nanoseconds() noexcept {
+  return std::chrono::steady_clock::now().time_since_epoch() / std::chrono::nanoseconds{1};
+}
+
+/// A number of a file of /proc/self, the first after `name`, 0 if there is none.
+[[gnu::cold]] inline std::uint64_t own_number(char const* file, char const* name) noexcept {
+  int const from = ::open(file, O_RDONLY | O_CLOEXEC);
+  if (from < 0) return 0;
+  char text[4096];
+  ssize_t const size = ::read(from, text, sizeof text - 1);
+  ::close(from);
+  if (size <= 0) return 0;
+  text[size] = '\0';
+  char const* const at = std::strstr(text, name);
+  return at == nullptr ? 0 : std::strtoull(at + std::strlen(name), nullptr, 10);
+}
+
+/// Memory of this process that lies in RAM now. Units: bytes.
+inline std::uint64_t resident_bytes() noexcept { return own_number("/proc/self/status", "VmRSS:") * 1024; }
+
+/// Lets this process have `bytes` more memory than it has inherited: then allocations fail. Not under a sanitizer,
+/// whose own memory would count.
+[[gnu::cold]] inline void limit_memory([[maybe_unused]] std::uint64_t bytes) noexcept {
+#if !defined(DALLY_ADDRESS_SANITIZER) && !defined(__SANITIZE_THREAD__)
+  rlimit limit{};
+  if (::getrlimit(RLIMIT_DATA, &limit) != 0) return;
+  std::uint64_t const wanted = own_number("/proc/self/status", "VmData:") * 1024 + bytes;
+  if (limit.rlim_cur != RLIM_INFINITY && limit.rlim_cur < wanted) return;
+  limit.rlim_cur = wanted;
+  ::setrlimit(RLIMIT_DATA, &limit);
+#endif
+}
+
+/// The loop of a worker's process: receives tasks of the plan that it inherited, calls them, sends what they return.
+/// Leaves only by _exit: destructors and exit handlers are the parent's to run.
+class worker {
+ public:
+  /// `arenas` are all that this process has inherited; `own`, which may be null, is the one to write to.
+  worker(plan const& of, worker_status& status, claim_table& claims, int socket, std::uint32_t epoch,
+         std::vector<std::unique_ptr<arena_book>> const& arenas, shared_arena* own,
+         process_options const& options) noexcept
+      : plan_{of},
+        status_{status},
+        claims_{claims},
+        socket_{socket},
+        epoch_{epoch},
+        process_{::getpid()},
+        options_{options},
+        arenas_{arenas},
+        own_{own != nullptr && own->write_here() ? own : nullptr} {}
+
+  [[noreturn]] void run() noexcept {
+#ifdef __GLIBC__
+    // Large vectors come and go with each task: memory that was touched before is five times as fast as new pages.
+    ::mallopt(M_MMAP_MAX, 0);
+    ::mallopt(M_TRIM_THRESHOLD, kept_heap);
+#endif
+    static_cast<void>(out_.room(std::size_t{1} << 16));  // so that what is sent of a lack of memory needs none
+    if (options_.worker_memory.bytes != 0) limit_memory(options_.worker_memory.bytes);
+    initialize();
+    if (options_.max_worker_growth.bytes != 0) resident_ = resident_bytes();
+    send(frame_header{.kind = frame_kind::hello, .epoch = epoch_});
+    for (;;) {
+      while (in_.size() >= sizeof(frame_header)) {
+        frame_header header;
+        std::memcpy(&header, in_.data(), sizeof header);
+        if (in_.size() - sizeof header < header.length) break;
+        if (header.kind == frame_kind::unused) {
+          free_unused(in_.data() + sizeof header, header.length);
+        } else {
+          perform(header, in_.data() + sizeof header);
+        }
+        in_.take(sizeof header + header.length);
+      }
+      if (in_.receive(socket_, 0) == byte_queue::moved::closed) ::_exit(0);  // nobody is left to work for
+    }
+  }
+
+ private:
+  static constexpr int kept_heap = 1 << 28;
+  static constexpr int socket_lost = 122;
+  static constexpr int initializer_failed = 123;
+
+  // The results that a task takes, made from bytes for it alone. It may take each: nobody else reads it.
+  class local_inputs {
+   public:
+    // Errors: archive_error, what codecs throw.
+    local_inputs(plan const& of, node_id n, std::byte const* bytes, std::size_t size,
+                 std::vector<std::unique_ptr<arena_book>> const& arenas) {
+      std::size_t room = 0;
+      for (std::uint32_t const edge : of.edges(n)) {
+        if ((edge & constant_edge) != 0) {
+          edges_.push_back(edge);
+          continue;
+        }
+        node_type const& type = of.task(edge).type();
+        edges_.push_back(static_cast<std::uint32_t>(types_.size()));
+        types_.push_back(&type);
+        room = (room + type.result->slot_alignment - 1) & ~(std::size_t{type.result->slot_alignment} - 1);
+        slots_.push_back(static_cast<std::uint32_t>(room / slot_unit));
+        room += type.result->slot_size;
+      }
+      values_.resize(room / sizeof(unit) + 1);
+      uses_ = std::vector<std::atomic<std::uint32_t>>(types_.size());
+      archive_reader in{bytes, size};
+      for (; there_ < types_.size(); ++there_) {
+        auto const word = in.read<std::uint64_t>();
+        std::uint64_t const length = word & ~in_arena;
+        std::byte const* from = nullptr;
+        if ((word & in_arena) != 0) {
+          auto const place = in.read<arena_place>();
+          from = arenas[place.arena]->memory.data({place.offset, length});
+        } else {
+          from = in.view(length);
+        }
+        node_type const& type = *types_[there_];
+        std::byte* const slot = at(there_);
+        void* const to = type.result->boxed ? allocate_box(*type.result) : slot;
+        try {
+          decode_result(type, from, length, to, (word & in_arena) != 0);
+        } catch (...) {
+          if (to != slot) free_box(*type.result, to);
+          end();
+          throw;
+        }
+        if (to != slot) *reinterpret_cast<void**>(slot) = to;
+        uses_[there_].store(1, std::memory_order_relaxed);
+      }
+    }
+    local_inputs(local_inputs const&) = delete;
+    local_inputs& operator=(local_inputs const&) = delete;
+    ~local_inputs() { end(); }
+
+    [[nodiscard]] inputs all(plan const& of) noexcept {
+      return {edges_.data(), slots_.data(), reinterpret_cast<std::byte*>(values_.data()), of.constants(), uses_.data()};
+    }
+
+   private:
+    struct alignas(largest_slot_alignment) unit {
+      std::byte bytes[largest_slot_alignment];
+    };
+
+    [[nodiscard]] std::byte* at(std::size_t i) noexcept {
+      return reinterpret_cast<std::byte*>(values_.data()) + std::size_t{slots_[i]} * slot_unit;
+    }
+    void end() noexcept {
+      while (there_ != 0) {
+        value_type const& type = *types_[--there_]->result;
+        std::byte* const slot = at(there_);
+        void* const value = type.boxed ? *reinterpret_cast<void**>(slot) : slot;
+        type.destroy(value);
+        if (type.boxed) free_box(type, value);
+      }
+    }
+
+    std::vector<std::uint32_t> edges_;
+    std::vector<node_type const*> types_;
+    std::vector<std::uint32_t> slots_;
+    std::vector<unit> values_;
+    std::vector<std::atomic<std::uint32_t>> uses_;
+    std::size_t there_ = 0;
+  };
+
+  // The result of a task: in a slot of its own, or in a box.
+  class local_result {
+   public:
+    explicit local_result(value_type const& type) : type_{type} {
+      if (type.boxed) to_ = allocate_box(type);
+    }
+    local_result(local_result const&) = delete;
+    local_result& operator=(local_result const&) = delete;
+    ~local_result() {
+      if (there_) type_.destroy(to_);
+      if (type_.boxed) free_box(type_, to_);
+    }
+    [[nodiscard]] void* address() noexcept { return to_; }
+    void constructed() noexcept { there_ = true; }
+
+   private:
+    value_type const& type_;
+    alignas(largest_slot_alignment) std::byte slot_[largest_in_slot];
+    void* to_ = slot_;
+    bool there_ = false;
+  };
+
+  void initialize() noexcept {
+    if (!options_.initializer) return;
+    try {
+      options_.initializer();
+    } catch (...) {
+      begin_answer(frame_header{.kind = frame_kind::fail, .epoch = epoch_}, {});
+      append_exception(std::current_exception());
+      finish_answer(0);
+      static_cast<void>(out_.send(socket_, 0));
+      ::_exit(initializer_failed);
+    }
+  }
+
+  void perform(frame_header const& task, std::byte const* bytes) noexcept {
+    status_.begin(task.node);  // before it is ours: where we die, it may be no other's
+    if (claims_.take(task.claim, task.sequence)) call(task, bytes);
+    status_.end();
+  }
+
+  void call(frame_header const& task, std::byte const* bytes) noexcept {
+    node const& called = plan_.task(task.node);
+    node_type const& type = called.type();
+    frame_header answer{
+        .kind = frame_kind::done, .claim = task.claim, .epoch = epoch_, .node = task.node, .sequence = task.sequence};
+    task_times times{.start = steady_nanoseconds()};
+    std::size_t const before = out_.size();
+    try {
+      local_inputs taken{plan_, task.node, bytes, task.length, arenas_};
+      local_result result{*type.result};
+      times.start = steady_nanoseconds();
+      type.invoke(called, taken.all(plan_), result.address());
+      times.end = steady_nanoseconds();
+      result.constructed();
+      begin_answer(answer, times);
+      try {
+        append_result(type, result.address(), before);
+      } catch (...) {
+        throw_unencodable(called);
+      }
+    } catch (...) {
+      times.end = steady_nanoseconds();
+      out_.withdraw(out_.size() - before);
+      answer.kind = frame_kind::fail;
+      begin_answer(answer, times);
+      append_exception(std::current_exception());
+    }
+    finish_answer(before);
+    // What it printed must not be lost with a later task's crash.
+    std::fflush(stdout);
+    std::fflush(stderr);
+    std::cout.flush();
+    std::clog.flush();
+    if (::getpid() != process_) ::_exit(0);  // the task has forked, and this is its child
+    if (options_.max_worker_growth.bytes != 0) {
+      std::uint64_t const now = resident_bytes();
+      claims_.growth.store(now > resident_ ? now - resident_ : 0, std::memory_order_relaxed);
+    }
+    if (out_.send(socket_, 0) != byte_queue::moved::all) ::_exit(socket_lost);
+  }
+
+  // Into the answer that began at `before`, or into the arena if it is large; if that is full, into the answer all the
+  // same.
+  void append_result(node_type const& type, void const* value, std::size_t before) {
+    auto const write = [&](archive_writer& to) { encode_result(type, to, value); };
+    if (own_ != nullptr && (type.result->size > largest_inline || type.wire->encode != nullptr)) {
+      archive_writer trial;
+      write(trial);
+      if (trial.size() > largest_inline) {
+        if (auto const range = own_->allocate(trial.size())) {
+          archive_writer to{own_->data(*range), range->size};
+          try {
+            write(to);
+            if (to.size() != range->size) archive_reader::fail("a codec wrote one value in two lengths");
+          } catch (...) {
+            own_->free(*range);
+            throw;
+          }
+          out_.add(&*range, sizeof *range);
+          frame_header header;
+          std::byte* const at = const_cast<std::byte*>(out_.data()) + before;
+          std::memcpy(&header, at, sizeof header);
+          header.arena = true;
+          std::memcpy(at, &header, sizeof header);
+          return;
+        }
+      }
+    }
+    append_archive(out_, 256, write);
+  }
+
+  void free_unused(std::byte const* bytes, std::size_t size) noexcept {
+    for (arena_range range; size >= sizeof range; bytes += sizeof range, size -= sizeof range) {
+      std::memcpy(&range, bytes, sizeof range);
+      own_->free(range);
+    }
+  }
+
+  void begin_answer(frame_header const& answer, task_times const& times) {
+    out_.add(&answer, sizeof answer);
+    out_.add(&times, sizeof times);
+  }
+
+  // Writes down how much follows the header.
+  void finish_answer(std::size_t before) noexcept {
+    std::uint64_t const length = out_.size() - before - sizeof(frame_header);
+    std::byte* const header = const_cast<std::byte*>(out_.data()) + before;
+    std::memcpy(header + offsetof(frame_header, length), &length, sizeof length);
+  }
+
+  [[noreturn, gnu::cold]] static void throw_unencodable(node const& called) {
+    std::string type{"an exception"};
+    std::string text;
+    if (std::type_info const* const thrown = abi::__cxa_current_exception_type()) type = demangle(thrown->name());
+    text = thrown_text();
+    std::string const what =
+        joined({"the result of task \"", called.label(), "\" (", called.place_text(),
+                ") could not be written as bytes: its codec threw ", type, text.empty() ? "" : ": ", text});
+    throw remote_error{what, type, text, called.label(), called.key()};
+  }
+
+  // Nothing, where even that fails: the coordinator knows then that it was an exception.
+  void append_exception(std::exception_ptr const& thrown) noexcept {
+    std::size_t const before = out_.size();
+    try {
+      append_archive(out_, 256, [&](archive_writer& to) { encode_exception(to, thrown); });
+    } catch (...) {
+      out_.withdraw(out_.size() - before);
+    }
+  }
+
+  void send(frame_header const& header) noexcept {
+    out_.add(&header, sizeof header);
+    if (out_.send(socket_, 0) != byte_queue::moved::all) ::_exit(0);
+  }
+
+  plan const& plan_;
+  worker_status& status_;
+  claim_table& claims_;
+  int const socket_;
+  std::uint32_t const epoch_;
+  pid_t const process_;
+  process_options const& options_;
+  std::vector<std::unique_ptr<arena_book>> const& arenas_;
+  shared_arena* const own_;
+  std::uint64_t resident_ = 0;
+  byte_queue in_;
+  byte_queue out_;
+};
+
+}  // namespace dally::detail

@@ -1,0 +1,325 @@
+#pragma once
+
+#include <poll.h>
+#include <sys/epoll.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <atomic>
+#include <cerrno>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <memory>
+#include <new>
+#include <utility>
+#include <vector>
+
+#include "dally/core/error.hpp"
+#include "dally/core/text.hpp"
+#include "dally/graph/plan.hpp"
+#include "dally/net/socket.hpp"
+#include "dally/pool/byte_queue.hpp"
+#include "dally/pool/child_process.hpp"
+#include "dally/pool/shared_arena.hpp"
+#include "dally/pool/shared_memory.hpp"
+#include "dally/schedulers/frames.hpp"
+#include "dally/schedulers/process_options.hpp"
+#include "dally/schedulers/worker.hpp"
+
+namespace dally::detail {
+
+inline constexpr std::uint32_t no_arena = ~std::uint32_t{0};
+
+/// Whether this process is a worker: what it computes itself runs on the calling thread.
+inline bool in_worker = false;
+
+/// What a process does when it has become a worker, before its first task: headers above this one may add to it.
+inline void (*on_becoming_worker)() = nullptr;
+
+/// A task that was sent to a worker and has not been answered.
+struct sent {
+  node_id node;
+  std::uint16_t claim;
+  std::uint64_t sequence;
+};
+
+/// A worker, or its place after its death.
+struct seat {
+  child_process process;
+  descriptor socket;
+  worker_status* status = nullptr;
+  claim_table* claims = nullptr;
+  unsigned index = 0;
+  std::uint32_t epoch = 0;
+  std::uint32_t arena = no_arena;
+  std::uint32_t arenas_known = 0;  // those made before it was forked
+  byte_queue in;
+  byte_queue out;
+  std::vector<sent> in_flight;  // the first is running, or about to
+  std::uint64_t claimed = 0;    // places of the table in use
+  std::int64_t started = 0;
+  unsigned tasks = 0;
+  bool greeted = false;
+  bool wants_to_write = false;
+  bool breached = false;
+  bool timed_out = false;
+  [[nodiscard]] bool alive() const noexcept { return static_cast<bool>(socket); }
+};
+
+/// The worker processes of one run: their start, their sockets, what they share with the coordinator, and their end.
+///
+/// Errors  resource_error if the system refuses even one; it makes do with fewer
+class worker_crew {
+ public:
+  worker_crew(plan const& of, process_options const& options, unsigned workers) noexcept
+      : plan_{of}, options_{options}, most_{workers} {}
+  worker_crew(worker_crew const&) = delete;
+  worker_crew& operator=(worker_crew const&) = delete;
+  ~worker_crew() {
+    for (auto& s : seats_) s->process.kill();  // all at once, before the first is waited for
+  }
+
+  /// Call it before the first start, where results may be large.
+  void want_arenas() noexcept { wants_arenas_ = true; }
+
+  [[nodiscard]] std::vector<std::unique_ptr<seat>> const& seats() const noexcept { return seats_; }
+  [[nodiscard]] arena_book& arena(std::uint32_t a) const noexcept { return *arenas_[a]; }
+  [[nodiscard]] bool has_arenas() const noexcept { return !arenas_.empty(); }
+  /// The worker that writes to an arena, or null if that has ended.
+  [[nodiscard]] seat* writer_of(std::uint32_t a) const noexcept {
+    arena_book const& book = *arenas_[a];
+    if (book.epoch == 0 || book.seat >= seats_.size()) return nullptr;
+    seat* const s = seats_[book.seat].get();
+    return s->alive() && s->epoch == book.epoch ? s : nullptr;
+  }
+  /// How many workers there may be.
+  [[nodiscard]] unsigned most() const noexcept { return most_; }
+
+  /// How long to wait before the next start, after deaths for no known reason. Units: milliseconds.
+  void pause_before_start(int milliseconds) noexcept { pause_milliseconds_ = milliseconds; }
+
+  /// A new worker, or null where there are as many as there may be.
+  seat* start() {
+    unsigned living = 0;
+    seat* place = nullptr;
+    for (auto& s : seats_) {
+      living += s->alive() ? 1U : 0U;
+      if (!s->alive() && place == nullptr) place = s.get();
+    }
+    if (living >= most_ || (pause_milliseconds_ != 0 && living == 0 && !paused_)) return nullptr;
+    paused_ = false;
+    if (!epoll_) {
+      epoll_ = descriptor{::epoll_create1(EPOLL_CLOEXEC)};
+      if (!epoll_) {
+        int const why = errno;
+        return lacks_worker(
+            resource_error{joined({"the system refused a descriptor (epoll_create1): ", std::strerror(why)}), why},
+            living);
+      }
+    }
+    bool const fresh = place == nullptr;
+    try {
+      if (statuses_ == nullptr) provide_shared();
+      if (fresh) {
+        seats_.push_back(std::make_unique<seat>());
+        place = seats_.back().get();
+        place->index = static_cast<unsigned>(seats_.size() - 1);
+        place->status = &(*statuses_)[place->index];
+        place->claims = reinterpret_cast<claim_table*>(claim_tables_.data()) + place->index;
+      }
+      launch(*place);
+    } catch (resource_error const& e) {
+      if (fresh && place != nullptr) seats_.pop_back();
+      return lacks_worker(e, living);
+    }
+    place->started = steady_nanoseconds();
+    return place;
+  }
+
+  /// Ends a worker's process, and says how it ended; what it has sent can still be read.
+  worker_death kill(seat& s) noexcept {
+    // Before it is closed: a copy in a child that is being forked would keep its events coming.
+    if (s.process.death()) ::epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, s.process.death().get(), nullptr);
+    return s.process.end();
+  }
+
+  /// Ends a worker; what it was sent, and has sent, is gone with it.
+  void end(seat& s) noexcept {
+    static_cast<void>(kill(s));
+    ::epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, s.socket.get(), nullptr);
+    s.socket.close();
+    s.in.clear();
+    s.out.clear();
+    s.in_flight.clear();
+    s.claimed = 0;
+    s.tasks = 0;
+    s.greeted = s.wants_to_write = s.breached = s.timed_out = false;
+  }
+
+  /// The one with the fewest tasks in flight, or null.
+  [[nodiscard]] seat* least_busy() const noexcept {
+    seat* best = nullptr;
+    for (auto const& s : seats_) {
+      if (s->alive() && !worn_out(*s) && (best == nullptr || s->in_flight.size() < best->in_flight.size()))
+        best = s.get();
+    }
+    return best;
+  }
+
+  /// Whether it is to be replaced when it has done what it was sent.
+  [[nodiscard]] bool worn_out(seat const& s) const noexcept {
+    if (options_.max_tasks_per_worker != 0 && s.tasks + s.in_flight.size() >= options_.max_tasks_per_worker)
+      return true;
+    return options_.max_worker_growth.bytes != 0 &&
+           s.claims->growth.load(std::memory_order_relaxed) > options_.max_worker_growth.bytes;
+  }
+
+  /// Sends what waits in the queues to those who have room for it.
+  void send_all() {
+    for (auto& s : seats_) {
+      if (!s->alive() || s->out.empty() || s->wants_to_write) continue;
+      send_now(*s);
+    }
+  }
+
+  /// Waits until a worker has sent something or has died, at most so long: then on_readable(s), on_death(s).
+  template <class OnReadable, class OnDeath>
+  void wait(int milliseconds, OnReadable&& on_readable, OnDeath&& on_death) {
+    bool any = false;
+    for (auto const& s : seats_) any = any || s->alive();
+    if (!any) {
+      if (milliseconds != 0 && pause_milliseconds_ != 0) pause();
+      return;
+    }
+    epoll_event events[64];
+    int const count = ::epoll_wait(epoll_.get(), events, 64, milliseconds);
+    for (int i = 0; i < count; ++i) {
+      std::uint64_t const tag = events[i].data.u64;
+      seat& s = *seats_[(tag & 0xffff'ffffU) >> 1];
+      if (!s.alive() || s.epoch != tag >> 32) continue;  // of a worker whose place another has taken
+      if ((tag & 1) != 0) {
+        on_death(s);
+        continue;
+      }
+      if ((events[i].events & EPOLLOUT) != 0) send_now(s);
+      if ((events[i].events & ~std::uint32_t{EPOLLOUT}) != 0) on_readable(s);
+    }
+  }
+
+ private:
+  static constexpr unsigned most_arenas = 32;
+
+  // Errors: resource_error.
+  void launch(seat& s) {
+    auto [ours, theirs] = socket_pair();
+    s.epoch = ++last_epoch_;
+    shared_arena* const own = give_arena(s);
+    descriptor const none;
+    s.status->reset();
+    new (s.claims) claim_table{};
+    s.process = child_process::start(
+        {&theirs, own != nullptr ? &own->file() : &none}, [this, &s, own, &socket = theirs]() -> int {
+          in_worker = true;
+          if (on_becoming_worker != nullptr) on_becoming_worker();
+          worker{plan_, *s.status, *s.claims, socket.get(), s.epoch, arenas_, own, options_}.run();
+        });
+    s.socket = std::move(ours);
+    if (watch(s, EPOLL_CTL_ADD, s.socket, false) &&
+        (!s.process.death() || watch(s, EPOLL_CTL_ADD, s.process.death(), true))) {
+      return;
+    }
+    int const why = errno;
+    end(s);
+    throw resource_error{joined({"the system refused to watch a process: ", std::strerror(why)}), why};
+  }
+
+  // For all workers at once: what is mapped later, those forked before do not see.
+  void provide_shared() {
+    claim_tables_ = shared_mapping{most_ * sizeof(claim_table), PROT_READ | PROT_WRITE};
+    statuses_ = std::make_unique<status_page>(most_);
+    if (!wants_arenas_) return;
+    for (unsigned k = 0; k < std::min(most_, most_arenas); ++k) {
+      if (!add_arena()) break;
+    }
+  }
+
+  // Without one, results travel through the sockets.
+  bool add_arena() {
+    long const pages = ::sysconf(_SC_PHYS_PAGES);
+    std::size_t const memory = pages > 0 ? static_cast<std::size_t>(pages) * 4096 : std::size_t{4} << 30;
+    try {
+      arenas_.push_back(std::make_unique<arena_book>(arena_book{shared_arena{memory}}));
+    } catch (resource_error const&) {
+      return false;
+    }
+    return true;
+  }
+
+  // One that nobody writes to and nothing lies in, if there is or can be one.
+  shared_arena* give_arena(seat& s) {
+    s.arena = no_arena;
+    if (arenas_.empty()) return nullptr;
+    for (std::uint32_t a = 0; a <= arenas_.size(); ++a) {
+      if (a == arenas_.size() && (a >= 4 * most_arenas || !add_arena())) break;
+      arena_book& book = *arenas_[a];
+      if (writer_of(a) != nullptr || book.results != 0) continue;
+      book.memory.clear();
+      book.seat = s.index;
+      book.epoch = s.epoch;
+      s.arena = a;
+      break;
+    }
+    s.arenas_known = static_cast<std::uint32_t>(arenas_.size());
+    return s.arena == no_arena ? nullptr : &arenas_[s.arena]->memory;
+  }
+
+  // Goes on with fewer workers; without any, tries thrice more.
+  [[gnu::cold]] seat* lacks_worker(resource_error const& why, unsigned living) {
+    if (living != 0) {
+      most_ = living;
+      return nullptr;
+    }
+    if (++refusals_ > 3) {
+      throw resource_error{joined({"the scheduler processes cannot start even one worker: ", why.what()}), why.code()};
+    }
+    pause_milliseconds_ = refusals_ == 1 ? 1 : refusals_ == 2 ? 10 : 100;
+    return nullptr;
+  }
+
+  void pause() {
+    ::poll(nullptr, 0, pause_milliseconds_);
+    paused_ = true;
+  }
+
+  bool watch(seat const& s, int operation, descriptor const& what, bool is_process) const noexcept {
+    epoll_event event{};
+    event.events = EPOLLIN | (s.wants_to_write && !is_process ? std::uint32_t{EPOLLOUT} : 0U);
+    event.data.u64 = (std::uint64_t{s.epoch} << 32) | (std::uint64_t{s.index} << 1) | (is_process ? 1U : 0U);
+    return ::epoll_ctl(epoll_.get(), operation, what.get(), &event) == 0;
+  }
+
+  // A closed socket shows when it is read.
+  void send_now(seat& s) {
+    bool const full = s.out.send(s.socket.get(), MSG_DONTWAIT) == byte_queue::moved::some;
+    if (full == s.wants_to_write) return;
+    s.wants_to_write = full;
+    watch(s, EPOLL_CTL_MOD, s.socket, false);
+  }
+
+  plan const& plan_;
+  process_options const& options_;
+  unsigned most_;
+  bool wants_arenas_ = false;
+  descriptor epoll_;
+  shared_mapping claim_tables_;
+  std::unique_ptr<status_page> statuses_;
+  std::vector<std::unique_ptr<arena_book>> arenas_;
+  std::vector<std::unique_ptr<seat>> seats_;
+  std::uint32_t last_epoch_ = 0;
+  unsigned refusals_ = 0;
+  int pause_milliseconds_ = 0;
+  bool paused_ = false;
+};
+
+}  // namespace dally::detail
