@@ -49,6 +49,20 @@ class coded_error : public std::runtime_error {
 };
 int throw_coded(int code) { throw coded_error{code}; }
 
+}  // namespace
+
+// What lets these exceptions leave the process that threw them.
+template <>
+struct dally::codec<coded_error> {
+  static void encode(dally::archive_writer& out, coded_error const& e) { out(e.code()); }
+  static coded_error decode(dally::archive_reader& in) { return coded_error{in.read<int>()}; }
+};
+
+namespace {
+
+dally::travelling_exception<coded_error> const coded_error_travels;
+dally::travelling_exception<no_base> const no_base_travels;
+
 /// The exception that leaves `compute`; a null pointer if none does.
 template <typename Compute>
 std::exception_ptr thrown_by(Compute const& compute) {
@@ -237,10 +251,12 @@ DALLY_TEST_ON_EVERY_SCHEDULER("a stop that was requested before lets nothing run
 DALLY_TEST_ON_EVERY_SCHEDULER("a stop request cancels what has not started") {
   std::stop_source source;
   shared_counter calls;
-  auto stop = delayed([&source] {
-    source.request_stop();
-    return counted{1};
-  });
+  auto stop = delayed(
+      [&source] {
+        source.request_stop();
+        return counted{1};
+      },
+      {.here = true});
   auto count = delayed([&calls](counted const& x) {
     calls.add();
     return counted{x.value() + 1};
@@ -260,10 +276,12 @@ DALLY_TEST_ON_EVERY_SCHEDULER(
   {
     dally::stop_on_interrupt guard;
     // The signal may take its time to arrive, so it is followed by more work than anybody would wait for.
-    auto x = delayed([](int v) {
-      std::raise(SIGINT);
-      return v;
-    })(0);
+    auto x = delayed(
+        [](int v) {
+          std::raise(SIGINT);
+          return v;
+        },
+        {.here = true})(0);
     for (int i = 0; i < 100'000; ++i) {
       x = delayed([](int v) {
         std::this_thread::sleep_for(std::chrono::milliseconds{1});

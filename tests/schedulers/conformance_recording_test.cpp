@@ -72,7 +72,7 @@ DALLY_TEST_ON_EVERY_SCHEDULER("lazy and plain arguments mix in any position") {
 DALLY_TEST_ON_EVERY_SCHEDULER("arguments arrive by value, by reference wrapper and moved in") {
   std::vector<int> outside;
   auto push = [](ints& to, int x) { to.push_back(x); };
-  dally::compute(scheduler, delayed(push)(std::ref(outside), number(7)));
+  dally::compute(scheduler, delayed(push, {.here = true})(std::ref(outside), number(7)));
   CHECK(outside == ints{7});
 
   auto read = [](std::unique_ptr<int> const& p) { return *p; };
@@ -292,7 +292,7 @@ DALLY_TEST_ON_EVERY_SCHEDULER("lazies in a literal or behind a reference reach t
   CHECK(calls.value() == 2);  // each time the second, and never the first
   auto give_back = delayed([](std::vector<lazy<int>> const& v) { return v; })(lazy{handles});
   CHECK(dally::same_node(give_back.compute(scheduler).at(0), handles[0]));
-  auto replace = delayed([](std::vector<lazy<int>>& v, int i) { v.at(0) = lazy{i}; });
+  auto replace = delayed([](std::vector<lazy<int>>& v, int i) { v.at(0) = lazy{i}; }, {.here = true});
   replace(std::ref(handles), 8).compute(scheduler);
   CHECK(handles[0].compute(scheduler) == 8);
   CHECK(calls.value() == 2);
@@ -375,8 +375,9 @@ DALLY_TEST_ON_EVERY_SCHEDULER("every kind of callable can be delayed") {
 }
 
 DALLY_TEST_ON_EVERY_SCHEDULER("a lazy callable can be called lazily") {
-  auto adder = delayed([](int by) { return [by](int x) { return x + by; }; })(3);
-  CHECK(delayed(adder)(number(4)).compute(scheduler) == 7);
+  // A callable with a state of its own does not cross process borders.
+  auto adder = delayed([](int by) { return [by](int x) { return x + by; }; }, {.here = true})(3);
+  CHECK(delayed(adder, {.here = true})(number(4)).compute(scheduler) == 7);
 }
 
 DALLY_TEST_ON_EVERY_SCHEDULER("two equal calls are two nodes with different keys, and both run") {

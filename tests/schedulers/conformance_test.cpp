@@ -609,7 +609,7 @@ std::string take_context(int) {
 
 }  // namespace
 
-DALLY_TEST_ON_EVERY_SCHEDULER(
+DALLY_TEST_ON_EVERY_LOCAL_SCHEDULER(
     "task_started is told on the thread of the task, just before it: tasks see a caller's context") {
   std::vector<lazy<std::string>> tasks;
   for (int i = 0; i < 100; ++i) tasks.push_back(delayed(take_context)(number(i)));

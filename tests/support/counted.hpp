@@ -1,8 +1,12 @@
 #pragma once
 
+#include <dally/serialize/codec.hpp>
+
 #include <atomic>
 #include <memory>
 #include <utility>
+
+#include "support/shared.hpp"
 
 namespace dally::tests {
 
@@ -38,11 +42,17 @@ class counted {
     std::atomic<int> live, copies, moves;
   };
   static tally_type& tally() {
-    static tally_type all{};
-    return all;
+    static shared_array<tally_type> all{1};  // one for this process and those that it forks
+    return all[0];
   }
 
   std::unique_ptr<int> value_;
 };
 
 }  // namespace dally::tests
+
+template <>
+struct dally::codec<dally::tests::counted> {
+  static void encode(dally::archive_writer& out, dally::tests::counted const& x) { out(x.value()); }
+  static dally::tests::counted decode(dally::archive_reader& in) { return dally::tests::counted{in.read<int>()}; }
+};

@@ -1,12 +1,15 @@
 #pragma once
 
 #include <dally/dally.hpp>
+#include <dally/processes.hpp>
 
 #include <string>
 #include <tuple>
+#include <type_traits>
 #include <vector>
 
 #include "support/catch2.hpp"
+#include "support/sanitizers.hpp"
 
 namespace dally::tests {
 
@@ -55,10 +58,30 @@ struct users_own {
   newest_first operator()() const { return {}; }
 };
 
+template <unsigned Workers>
+struct processes_of {
+  static std::string name() { return "processes " + std::to_string(Workers); }
+  processes operator()() const { return processes{Workers}; }
+};
+
+// The suite throws numbers: let them leave the process that threw them.
+inline travelling_exception<int> const numbers_travel;
+
+/// The schedulers that run every task in this process.
+using local_schedulers = std::tuple<synchronous_default, threads_of<1>, threads_of<2>, threads_of<4>, threads_of<16>,
+                                    threads_of_own_pool, shuffled_by<1>, shuffled_by<77>, users_own>;
+
+template <class Local, class... Others>
+struct joined_lists;
+template <class... Local, class... Others>
+struct joined_lists<std::tuple<Local...>, Others...> {
+  using type = std::tuple<Local..., Others...>;
+};
+
 /// Every scheduler that the suite runs on. A new one is a type with `name()`, and a call operator that makes it, in
-/// this list.
-using schedulers = std::tuple<synchronous_default, threads_of<1>, threads_of<2>, threads_of<4>, threads_of<16>,
-                              threads_of_own_pool, shuffled_by<1>, shuffled_by<77>, users_own>;
+/// this list. This suite has threads, whose locks in a sanitizer are not held over a fork: see tests/CMakeLists.txt.
+using schedulers = std::conditional_t<sanitized, local_schedulers,
+                                      joined_lists<local_schedulers, processes_of<1>, processes_of<3>>::type>;
 
 }  // namespace dally::tests
 
@@ -67,9 +90,14 @@ using schedulers = std::tuple<synchronous_default, threads_of<1>, threads_of<2>,
 
 /// A test case that runs on every scheduler of the list. Its body sees `dally::any_scheduler const& scheduler`, and is
 /// compiled once: it is no template, so that its tasks are not instantiated anew for each scheduler.
-#define DALLY_TEST_ON_EVERY_SCHEDULER(sentence)                                                \
+#define DALLY_TEST_ON_EVERY_SCHEDULER(sentence) DALLY_TEST_ON_SCHEDULERS(sentence, dally::tests::schedulers)
+
+/// The same, for what a task can see only in the process that computes.
+#define DALLY_TEST_ON_EVERY_LOCAL_SCHEDULER(sentence) DALLY_TEST_ON_SCHEDULERS(sentence, dally::tests::local_schedulers)
+
+#define DALLY_TEST_ON_SCHEDULERS(sentence, list)                                               \
   static void DALLY_TEST_JOIN(on_scheduler_, __LINE__)(dally::any_scheduler const& scheduler); \
-  TEMPLATE_LIST_TEST_CASE(sentence, "[schedulers]", dally::tests::schedulers) {                \
+  TEMPLATE_LIST_TEST_CASE(sentence, "[schedulers]", list) {                                    \
     INFO("scheduler: " << TestType::name());                                                   \
     DALLY_TEST_JOIN(on_scheduler_, __LINE__)(TestType{}());                                    \
   }                                                                                            \
