@@ -1,6 +1,7 @@
 // The main job: n calls of increment, each sleeping, then their sum; recorded, planned and run, against a plain loop.
 
 #include <dally/dally.hpp>
+#include <dally/processes.hpp>
 
 #include <algorithm>
 #include <chrono>
@@ -75,6 +76,7 @@ number record(std::string const& answer, std::int64_t n) {
 
 dally::any_scheduler scheduler_of(job const& asked) {
   if (asked.scheduler == "synchronous") return dally::synchronous{};
+  if (asked.scheduler == "processes") return dally::processes{static_cast<unsigned>(asked.workers)};
   return dally::threads{static_cast<unsigned>(asked.workers)};
 }
 
@@ -228,8 +230,8 @@ int main(int argc, char** argv) {
       "of the lists.\nEvery result is checked: exit code 1 if one is wrong, 2 for a bad option."};
   options.numbers("n", "increments", 1, 100'000'000, given.n)
       .numbers("sleep-ms", "milliseconds that an increment sleeps", 0, 60'000, given.sleep_ms)
-      .number("workers", "workers of the threads scheduler", 1, 4096, given.workers)
-      .words("scheduler", "schedulers of answers 1 and 2", {"threads", "synchronous"}, given.schedulers)
+      .number("workers", "workers of the schedulers threads and processes", 1, 4096, given.workers)
+      .words("scheduler", "schedulers of answers 1 and 2", {"threads", "synchronous", "processes"}, given.schedulers)
       .words("answer", "chain of additions, one sum, plain loop", {"1", "2", "serial"}, given.answers)
       .number("repeat", "repetitions of a row, stopped after two seconds", 1, 1000, given.repeat)
       .flag("csv", "rows as comma-separated values", given.csv)

@@ -2,6 +2,7 @@
 // are as large, scaled; against the lower bound on the time and against a plain loop.
 
 #include <dally/dally.hpp>
+#include <dally/processes.hpp>
 
 #include <algorithm>
 #include <array>
@@ -70,6 +71,16 @@ class block {
     if (published_) live_.fetch_sub(bytes_, std::memory_order_relaxed);
   }
 
+  /// What another process has sent.
+  explicit block(dally::archive_reader& in) : block{in.read<std::uint32_t>(), 0, in.read<std::uint64_t>()} {
+    in(seed_, checksum_);
+    in.read_bytes(words_.get(), words() * sizeof words_[0]);
+  }
+  void send(dally::archive_writer& out) const {
+    out(task_, bytes_, seed_, checksum_);
+    out.add_bytes(words_.get(), words() * sizeof words_[0]);
+  }
+
   /// From here on it counts as live; to be called once, by the task that made it, when it ends.
   void publish() {
     // Relaxed: each counter is read when no task runs.
@@ -114,6 +125,20 @@ class block {
 
 /// Several consumers read one block; it ends with the last of them.
 using output = std::shared_ptr<block const>;
+
+}  // namespace
+
+template <>
+struct dally::codec<output> {
+  static void encode(dally::archive_writer& out, output const& o) { o->send(out); }
+  static output decode(dally::archive_reader& in) {
+    auto received = std::make_shared<block>(in);
+    received->publish();
+    return received;
+  }
+};
+
+namespace {
 
 /// An output that is not what its task made.
 class wrong_output : public std::runtime_error {
@@ -240,6 +265,7 @@ std::vector<dally::lazy<output>> record(replayed const& of, bool named = false) 
 dally::any_scheduler scheduler_of(job const& asked) {
   if (asked.scheduler == "synchronous") return dally::synchronous{};
   if (asked.scheduler == "shuffled") return dally::shuffled{1};
+  if (asked.scheduler == "processes") return dally::processes{static_cast<unsigned>(asked.workers)};
   return dally::threads{static_cast<unsigned>(asked.workers)};
 }
 
@@ -301,7 +327,7 @@ bool measure(replayed const& of, job const& asked, std::int64_t repeat, std::uin
 std::vector<job> jobs_of(settings const& given) {
   std::vector<job> jobs;
   for (auto const& scheduler : given.schedulers) {
-    if (scheduler != "threads") {
+    if (scheduler != "threads" && scheduler != "processes") {
       jobs.push_back({scheduler, 1});
       continue;
     }
@@ -409,8 +435,9 @@ int main(int argc, char** argv) {
       .number("work-seconds", "all run times of a graph together are scaled to this; 0: tasks take no time", 0, 100'000,
               given.work_seconds)
       .number("bytes-scale", "the outputs' sizes are scaled by this", 0, 1000, given.bytes_scale)
-      .words("scheduler", "what runs the graph", {"serial", "synchronous", "threads", "shuffled"}, given.schedulers)
-      .numbers("workers", "workers of the threads scheduler", 1, 4096, given.workers)
+      .words("scheduler", "what runs the graph", {"serial", "synchronous", "threads", "shuffled", "processes"},
+             given.schedulers)
+      .numbers("workers", "workers of the schedulers threads and processes", 1, 4096, given.workers)
       .number("repeat", "repetitions of a row, stopped after two seconds", 1, 1000, given.repeat)
       .number("spoil", "makes the output of this task wrong, to see that it is noticed; -1: of none", -1, 0xffff'ffff,
               given.spoil)
