@@ -2,6 +2,7 @@
 
 /// The scheduler `processes`, and codecs of user types: what crosses a process border, and how.
 
+// IWYU pragma: begin_exports
 #include "dally/config.hpp"
 #include "dally/core/error.hpp"
 #include "dally/schedulers/processes.hpp"
@@ -9,6 +10,7 @@
 #include "dally/serialize/codec.hpp"
 #include "dally/serialize/exceptions.hpp"
 #include "dally/serialize/shared_array.hpp"
+// IWYU pragma: end_exports
 
 namespace dally::detail {
 
