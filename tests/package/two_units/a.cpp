@@ -1,4 +1,5 @@
 #include <dally/dally.hpp>
+#include <dally/processes.hpp>
 
 dally::lazy<int> doubled(dally::lazy<int> const& x);
 
