@@ -299,6 +299,15 @@ TEST_CASE("a death is noticed although the task's own child holds its socket, or
     return x;
   });
   CHECK((forks(3) + forks(4)).compute(processes{2}) == 7);
+  // Nor does that child write where the worker's results lie.
+  auto large = delayed([](int x) {
+    pid_t const child = fork();
+    if (child > 0) waitpid(child, nullptr, 0);
+    return std::vector<int>(100'000, child > 0 ? x : -1);
+  });
+  auto first = large(5), second = large(6);
+  auto last = delayed([](std::vector<int> const& a, std::vector<int> const& b) { return a.back() * 10 + b.front(); });
+  CHECK(last(first, second).compute(processes{1}) == 56);
 }
 
 TEST_CASE("a task that takes too long is ended, and tried again as after a crash", "[processes]") {

@@ -11,11 +11,9 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
-#include <cstdio>
 #include <cstdlib>
 #include <cstring>
 #include <exception>
-#include <iostream>
 #include <memory>
 #include <string>
 #include <utility>
@@ -28,6 +26,7 @@
 #include "dally/graph/node.hpp"
 #include "dally/graph/plan.hpp"
 #include "dally/pool/byte_queue.hpp"
+#include "dally/pool/child_process.hpp"
 #include "dally/pool/shared_arena.hpp"
 #include "dally/pool/shared_memory.hpp"
 #include "dally/schedulers/frames.hpp"
@@ -252,6 +251,7 @@ class worker {
       local_result result{*type.result};
       times.start = steady_nanoseconds();
       type.invoke(called, taken.all(plan_), result.address());
+      leave_if_forked();
       times.end = steady_nanoseconds();
       result.constructed();
       begin_answer(answer, times);
@@ -261,6 +261,7 @@ class worker {
         throw_unencodable(called);
       }
     } catch (...) {
+      leave_if_forked();
       times.end = steady_nanoseconds();
       out_.withdraw(out_.size() - before);
       answer.kind = frame_kind::fail;
@@ -268,17 +269,19 @@ class worker {
       append_exception(std::current_exception());
     }
     finish_answer(before);
-    // What it printed must not be lost with a later task's crash.
-    std::fflush(stdout);
-    std::fflush(stderr);
-    std::cout.flush();
-    std::clog.flush();
-    if (::getpid() != process_) ::_exit(0);  // the task has forked, and this is its child
+    flush_output();  // what it printed must not be lost with a later task's crash
     if (options_.max_worker_growth.bytes != 0) {
       std::uint64_t const now = resident_bytes();
       claims_.growth.store(now > resident_ ? now - resident_ : 0, std::memory_order_relaxed);
     }
     if (out_.send(socket_, 0) != byte_queue::moved::all) ::_exit(socket_lost);
+  }
+
+  // The task may have forked, and this be its child: what it would say, and put into the arena, is the worker's to.
+  void leave_if_forked() const noexcept {
+    if (::getpid() == process_) return;
+    flush_output();
+    ::_exit(0);
   }
 
   // Into the answer that began at `before`, or into the arena if it is large; if that is full, into the answer all the
