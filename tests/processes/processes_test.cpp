@@ -352,7 +352,7 @@ TEST_CASE("workers are replaced after so many tasks, or when they have grown", "
   CHECK(std::set<int>(all.begin(), all.end()).size() >= 2);
 }
 
-TEST_CASE("an initializer runs first in each worker; what it throws ends the run", "[processes]") {
+TEST_CASE("an initializer runs first in each worker, and what it throws ends the run", "[processes]") {
   ledger books;
   static int prepared = 0;
   auto look = delayed([](int) { return prepared; });
