@@ -99,7 +99,7 @@ TEST_CASE("a message may come byte by byte", "[channel]") {
   CHECK(text(*m) == "hello");
 }
 
-TEST_CASE("what was written before the end is read before the end is seen; half a message is none", "[channel]") {
+TEST_CASE("what was written before the end is read before the end is seen, and half a message is none", "[channel]") {
   two_ends ends;
   ends.near.send({bytes("one")});
   ends.near.send({bytes("two")});
