@@ -330,6 +330,19 @@ TEST_CASE("tasks that return lazies are flattened: they run here, the graphs the
   CHECK(std::count(pids.begin(), pids.end(), me) == 0);
 }
 
+namespace {
+lazy<int> loop(int left, std::string const& text) {
+  if (left == 0) return lazy{static_cast<int>(text.size())};
+  auto next_text = delayed([](std::string t) { return t + 'x'; })(text);
+  return dally::flatten(delayed(loop)(left - 1, next_text));
+}
+}  // namespace
+
+TEST_CASE("a loop of flattened tasks forks for each of its graphs, and keeps nothing of those before", "[processes]") {
+  ledger books;
+  CHECK(dally::flatten(delayed(loop)(300, std::string{})).compute(processes{2}) == 300);
+}
+
 TEST_CASE("workers are replaced after so many tasks, or when they have grown", "[processes]") {
   ledger books;
   std::vector<lazy<int>> pids;
