@@ -192,7 +192,16 @@ TEST_CASE("a child that the program waits for itself, or does not want to hear o
     struct sigaction ignore{};
     ignore.sa_handler = SIG_IGN;
     ::sigaction(SIGCHLD, &ignore, &former);
-    auto child = child_process::start({}, [] { return 5; });
+    int ends[2];
+    REQUIRE(::pipe(ends) == 0);
+    descriptor const go{ends[0]};
+    descriptor const let_go{ends[1]};
+    // Waits: a child that had gone before could not be watched.
+    auto child = child_process::start({&go}, [&go] {
+      char byte = 0;
+      return ::read(go.get(), &byte, 1) == 1 ? 5 : 6;
+    });
+    REQUIRE(::write(let_go.get(), "x", 1) == 1);
     REQUIRE(becomes_readable(child.death()));
     auto const how = child.end();
     ::sigaction(SIGCHLD, &former, nullptr);
