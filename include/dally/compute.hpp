@@ -41,16 +41,12 @@ namespace detail {
 
 /// What last_failure() tells on this thread. On the heap: most programs never ask.
 struct noted_failure {
-  failed_task* last = nullptr;
-  ~noted_failure() { delete last; }
-
-  static noted_failure& mine() {
-    static thread_local noted_failure here;
-    return here;
-  }
+  static constinit inline thread_local failed_task* last = nullptr;
+  ~noted_failure() { delete std::exchange(last, nullptr); }
   /// Notes the task, or that it was none.
   [[gnu::cold, gnu::noinline]] static void note(node const* task) {
-    failed_task*& last = mine().last;
+    static thread_local noted_failure forgotten_at_thread_exit;
+    static_cast<void>(forgotten_at_thread_exit);
     delete std::exchange(last, nullptr);
     if (task != nullptr) last = new failed_task{task->label(), task->key(), task->place()};
   }
@@ -61,7 +57,7 @@ struct noted_failure {
 /// The task whose exception was the last to leave a `compute`, `persist` or prepared run on this thread; none if that
 /// was no task's. Of a failure in a nested run, the task of the outermost.
 inline std::optional<failed_task> last_failure() {
-  failed_task const* const last = detail::noted_failure::mine().last;
+  failed_task const* const last = detail::noted_failure::last;
   return last != nullptr ? std::optional{*last} : std::nullopt;
 }
 
@@ -81,9 +77,9 @@ concept values_first = sizeof...(A) == 0 || [] {
   }
 }();
 
-/// Runs one job to its end, on the default scheduler if `chosen` is empty. Errors: see execution::finish;
-/// last_failure() is set.
-[[gnu::noinline]] inline void run_to_end(execution& job, any_scheduler const& chosen) {
+/// Runs one job to its end, on the default scheduler if `chosen` is empty. Errors: see execution::finish; of them
+/// last_failure() tells, and `noted` is true.
+[[gnu::noinline]] inline void run_to_end(execution& job, any_scheduler const& chosen, bool& noted) {
   try {
     any_scheduler const original = chosen ? chosen : default_scheduler();
     any_scheduler running = original;  // run may change it
@@ -92,6 +88,7 @@ concept values_first = sizeof...(A) == 0 || [] {
     job.finish();
   } catch (...) {
     noted_failure::note(job.failed());
+    noted = true;
     throw;
   }
 }
@@ -137,11 +134,38 @@ inline execution begin_run(plan const& of, compute_options const& options) {
 inline any_scheduler const& scheduler_in(any_scheduler const& scheduler) { return scheduler; }
 inline any_scheduler const& scheduler_in(compute_options const& options) { return options.scheduler; }
 
+/// A copy of a scheduler. What copying it throws is no task's: last_failure() is none.
+template <scheduler S>
+any_scheduler owned(S const& original) {
+  if constexpr (std::is_trivially_copyable_v<S>) {
+    return original;
+  } else {
+    try {
+      return original;
+    } catch (...) {
+      noted_failure::note(nullptr);
+      throw;
+    }
+  }
+}
+
+/// Runs a plan as `how` says, and returns `result(job)`. What either throws besides a task's exception is no task's.
+template <class How, class Result>
+auto finished_run(plan const& of, How const& how, Result&& result) {
+  bool noted = false;
+  try {
+    execution job = detail::begin_run(of, how);
+    run_to_end(job, detail::scheduler_in(how), noted);
+    return result(job);
+  } catch (...) {
+    if (!noted) noted_failure::note(nullptr);
+    throw;
+  }
+}
+
 template <class How, class... Args>
 auto run_plan(plan const& of, How const& how, Args const&... args) {
-  execution job = detail::begin_run(of, how);
-  run_to_end(job, detail::scheduler_in(how));
-  return detail::values_of(job, args...);
+  return detail::finished_run(of, how, [&](execution& job) { return detail::values_of(job, args...); });
 }
 
 /// The plan of all lazies in some arguments. What is thrown here is no task's: last_failure() is none.
@@ -180,11 +204,11 @@ lazy<T> keep_output(lazy<T> const& x, execution& job, std::size_t i) {
 template <class How, class... T>
 auto persist_values(How const& how, lazy<T> const&... lazies) {
   plan const of = detail::plan_for(lazies...);
-  execution job = detail::begin_run(of, how);
-  run_to_end(job, detail::scheduler_in(how));
-  return [&]<std::size_t... I>(std::index_sequence<I...>) {
-    return std::tuple<lazy<T>...>{keep_output(lazies, job, I)...};
-  }(std::index_sequence_for<T...>{});
+  return detail::finished_run(of, how, [&](execution& job) {
+    return [&]<std::size_t... I>(std::index_sequence<I...>) {
+      return std::tuple<lazy<T>...>{keep_output(lazies, job, I)...};
+    }(std::index_sequence_for<T...>{});
+  });
 }
 
 }  // namespace detail
@@ -206,7 +230,7 @@ auto compute(compute_options const& options, Args const&... args) {
 /// The same, on this scheduler: `compute(threads{4}, x, y)`.
 template <scheduler S, class... Args>
 auto compute(S const& scheduler, Args const&... args) {
-  return detail::compute_values(any_scheduler{scheduler}, args...);
+  return detail::compute_values(detail::owned(scheduler), args...);
 }
 
 /// Runs now; a tuple of lazies whose values are already there and are not computed again.
@@ -222,7 +246,7 @@ template <class... T>
 /// The same, on this scheduler.
 template <scheduler S, class... T>
 [[nodiscard]] auto persist(S const& scheduler, lazy<T> const&... lazies) {
-  return detail::persist_values(any_scheduler{scheduler}, lazies...);
+  return detail::persist_values(detail::owned(scheduler), lazies...);
 }
 
 /// A graph planned once, to be run many times: `auto again = prepare(x, y); again(); again(threads{2});`
@@ -232,8 +256,13 @@ template <class... Args>
 class prepared {
  public:
   explicit prepared(Args const&... args) : arguments_{args...} {
-    scratch_list<node const*> const outputs = detail::nodes_in(args...);
-    plan_ = std::make_shared<plan const>(outputs.data(), outputs.size());
+    try {
+      scratch_list<node const*> const outputs = detail::nodes_in(args...);
+      plan_ = std::make_shared<plan const>(outputs.data(), outputs.size());
+    } catch (...) {
+      detail::noted_failure::note(nullptr);
+      throw;
+    }
   }
 
   /// The values, as compute(args...) returns them.
@@ -241,7 +270,7 @@ class prepared {
   auto operator()(compute_options const& options) const { return run(options); }
   template <scheduler S>
   auto operator()(S const& scheduler) const {
-    return run(any_scheduler{scheduler});
+    return run(detail::owned(scheduler));
   }
 
   [[nodiscard]] plan const& planned() const noexcept { return *plan_; }
@@ -274,7 +303,7 @@ template <class T>
 template <class Scheduler>
 T lazy<T>::compute(Scheduler const& chosen) const {
   static_assert(scheduler<Scheduler>, "dally: x.compute(s) takes a scheduler, such as threads{4}, or compute_options");
-  return detail::compute_values(any_scheduler{chosen}, *this);
+  return detail::compute_values(detail::owned(chosen), *this);
 }
 template <class T>
 lazy<T> lazy<T>::persist() const {
@@ -288,7 +317,7 @@ template <class T>
 template <class Scheduler>
 lazy<T> lazy<T>::persist(Scheduler const& chosen) const {
   static_assert(scheduler<Scheduler>, "dally: x.persist(s) takes a scheduler, such as threads{4}, or compute_options");
-  return std::get<0>(detail::persist_values(any_scheduler{chosen}, *this));
+  return std::get<0>(detail::persist_values(detail::owned(chosen), *this));
 }
 
 }  // namespace dally

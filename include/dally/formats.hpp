@@ -28,7 +28,7 @@ inline std::string text_of(error const& e) { return e.what(); }
 
 template <class T>
 std::string text_of(lazy<T> const& x) {
-  return x.name();
+  return is_empty(x) ? "(empty lazy)" : x.name();
 }
 
 [[gnu::cold]] inline std::string text_of(outcome how) {

@@ -195,6 +195,40 @@ TEST_CASE("last_failure is that of the last exception that left a compute on thi
   CHECK(!dally::last_failure().has_value());
 }
 
+namespace {
+
+struct copied_badly {
+  copied_badly() = default;
+  copied_badly(copied_badly&&) noexcept {}
+  copied_badly(copied_badly const&) { throw std::range_error{"no copy"}; }
+};
+
+struct scheduler_copied_badly {
+  scheduler_copied_badly() = default;
+  scheduler_copied_badly(scheduler_copied_badly const&) { throw std::range_error{"no copy"}; }
+  void run(dally::execution& job) const { job.sweep(0, job.size()); }
+};
+
+}  // namespace
+
+TEST_CASE("an exception of planning, of copying a scheduler or an output is no task's", "[execution]") {
+  auto bad = delayed(throw_number)(1);
+  auto fail_first = [&] {
+    CHECK(thrown_by([&] { bad.compute(synchronous{}); }) == 1);
+    REQUIRE(dally::last_failure().has_value());
+  };
+  fail_first();
+  CHECK_THROWS_AS(dally::prepare(lazy<int>{}), dally::graph_error);
+  CHECK(!dally::last_failure().has_value());
+  fail_first();
+  CHECK_THROWS_AS(bad.compute(scheduler_copied_badly{}), std::range_error);
+  CHECK(!dally::last_failure().has_value());
+  fail_first();
+  auto output = delayed([] { return copied_badly{}; })();
+  CHECK_THROWS_AS(dally::compute(synchronous{}, output, output), std::range_error);
+  CHECK(!dally::last_failure().has_value());
+}
+
 TEST_CASE("an exception that is no task's leaves no last_failure", "[execution]") {
   auto bad = delayed(throw_number)(1);
   CHECK(thrown_by([&] { bad.compute(synchronous{}); }) == 1);

@@ -251,3 +251,10 @@ TEST_CASE("the end of the run is told even if the scheduler throws", "[observer]
   CHECK(seen.log[0] == "run of 1");
   CHECK(seen.log[1] != "run done");
 }
+
+TEST_CASE("a null observer is an error before anything runs", "[observer]") {
+  int runs = 0;
+  auto x = delayed([&runs] { return ++runs; })();
+  CHECK_THROWS_AS(x.compute({.scheduler = synchronous{}, .observers = {nullptr}}), dally::config_error);
+  CHECK(runs == 0);
+}

@@ -27,6 +27,8 @@ namespace {
 int same(int x) { return x; }
 int sum(std::vector<int> const& values) { return std::accumulate(values.begin(), values.end(), 0); }
 
+struct quiet_observer : dally::observer {};
+
 /// `neighbours` tasks, all fed by `source`, of which those at `first` and `second` wait for each other.
 int meet_among(int neighbours, int first, int second, lazy<int> const& source, unsigned workers) {
   std::latch both{2};
@@ -224,5 +226,90 @@ TEST_CASE("a process that has computed ends without waiting for its pool", "[sch
   }
   int status = -1;
   REQUIRE(waitpid(child, &status, 0) == child);
+  CHECK(status == 0);
+}
+
+TEST_CASE("a run that begins alone is looked after also when its watcher is called to another run",
+          "[schedulers][threads]") {
+  // Two of the first run's tasks and two of the second's wait for each other: with four threads beside two callers
+  // all of them can run, if somebody takes the first run's second one.
+  dally::thread_pool pool{4};
+  std::latch all{4};
+  std::atomic<bool> begun{false};
+  std::size_t values = 0;
+  std::thread first{[&] {
+    std::vector<lazy<int>> tasks;
+    for (int i = 0; i < 300'000; ++i) {
+      tasks.push_back(delayed([&begun](int x) {
+        if (x == 1000) begun = true;
+        return x;
+      })(i));
+    }
+    for (int i = 0; i < 2; ++i) {
+      tasks.push_back(delayed([&all] {
+        all.arrive_and_wait();
+        return 1;
+      })());
+    }
+    values = dally::collect(tasks).compute(dally::threads{pool}).size();
+  }};
+  while (!begun) std::this_thread::yield();
+  quiet_observer nobody_listens_but_all_is_told;
+  auto wait = [&all] {
+    all.arrive_and_wait();
+    return 1;
+  };
+  auto both = delayed(wait)() + delayed(wait)();
+  CHECK(both.compute({.scheduler = dally::threads{pool}, .observers = {&nobody_listens_but_all_is_told}}) == 2);
+  first.join();
+  CHECK(values == 300'002);
+}
+
+namespace {
+
+/// Computes when its thread ends, after what the thread's planning left behind is gone.
+struct late {
+  explicit late(int& to) : result{to} {}
+  ~late() {
+    auto x = delayed(same)(20);
+    result = (x + x).compute(dally::threads{2});
+  }
+  int& result;
+};
+
+}  // namespace
+
+TEST_CASE("a compute in a destructor at the end of its thread is as right", "[schedulers][threads]") {
+  int result = 0;
+  std::thread{[&result] {
+    static thread_local late at_the_end{result};
+    static_cast<void>(at_the_end);
+    auto x = delayed(same)(1);
+    static_cast<void>((x + x).compute(dally::threads{2}));
+  }}.join();
+  CHECK(result == 40);
+}
+
+TEST_CASE("an observed run in the child of a fork does not ask the parent's threads", "[schedulers][threads]") {
+  if (dally::tests::sanitized) return;  // sanitizers do not support threads that are started after a fork
+  dally::thread_pool pool{3};
+  std::latch three{3};
+  auto meet = [&three] {
+    three.arrive_and_wait();
+    return 1;
+  };
+  CHECK(delayed(sum)(std::vector{delayed(meet)(), delayed(meet)(), delayed(meet)()}).compute(dally::threads{pool}) ==
+        3);
+  pid_t const child = fork();
+  REQUIRE(child >= 0);
+  if (child == 0) {
+    quiet_observer quiet;
+    auto x = delayed(same)(1);
+    auto y = delayed(same)(2);
+    int const value = (x + y).compute({.scheduler = dally::threads{pool}, .observers = {&quiet}});
+    _exit(value == 3 && pool.started() <= 2 ? 0 : 1);
+  }
+  int status = 0;
+  waitpid(child, &status, 0);
   CHECK(status == 0);
 }

@@ -464,6 +464,12 @@ kept_callable<F> keep_callable(F&& function) {
 /// Cost       O(1) a call and O(1) an edge; one node of 32 bytes, 8 a dependency, and what is kept
 template <class F, bool HasOptions>
 class [[nodiscard]] delayed {
+  static_assert(
+      std::is_class_v<F> || std::is_union_v<F> || std::is_member_pointer_v<F> ||
+          (std::is_pointer_v<F> && std::is_function_v<std::remove_pointer_t<F>>),
+      "dally: delayed wraps a callable, and this is none; a statement that begins with `delayed(f)(x)` declares "
+      "a variable f: write `auto y = delayed(f)(x);`");
+
  public:
   delayed(F function, std::source_location place = std::source_location::current())
     requires(!HasOptions)

@@ -36,6 +36,8 @@ inline constexpr bool is_lazy<lazy<T>> = true;
 template <class T>
 node const* node_of(lazy<T> const& x);
 template <class T>
+bool is_empty(lazy<T> const& x);
+template <class T>
 node const* take_node(lazy<T>& x);
 template <class T>
 lazy<T> make_lazy(node const* owned);
@@ -178,6 +180,8 @@ class [[nodiscard]] lazy {
   template <class U>
   friend node const* detail::node_of(lazy<U> const& x);
   template <class U>
+  friend bool detail::is_empty(lazy<U> const& x);
+  template <class U>
   friend node const* detail::take_node(lazy<U>& x);
   template <class U>
   friend lazy<U> detail::make_lazy(node const* owned);
@@ -196,10 +200,10 @@ template <class T, class U>
   return detail::node_of(a) == detail::node_of(b) || a.key() == b.key();
 }
 
-/// Prints the handle's name; records nothing.
+/// Prints the handle's name, of an empty one `(empty lazy)`; records nothing.
 template <class Traits, class T>
 std::basic_ostream<char, Traits>& operator<<(std::basic_ostream<char, Traits>& out, lazy<T> const& x) {
-  return out << x.name();
+  return detail::is_empty(x) ? out << "(empty lazy)" : out << x.name();
 }
 
 namespace detail {
@@ -213,6 +217,11 @@ node const* node_of(lazy<T> const& x) {
   if (!x.node_) [[unlikely]]
     throw_empty_handle();
   return x.node_.get();
+}
+
+template <class T>
+bool is_empty(lazy<T> const& x) {
+  return !x.node_;
 }
 
 template <class T>

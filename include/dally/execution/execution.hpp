@@ -46,6 +46,10 @@ class execution {
       stop_token_ = &stop;
       asked_to_stop_ = [](execution const& job) noexcept { return job.stop_token_->stop_requested(); };
     }
+    for (observer const* const o : observers) {
+      if (o == nullptr)
+        refuse<config_error>({"compute_options::observers holds a null pointer: give addresses of observers"});
+    }
     if (!observers.empty()) watch(&observers);
   }
   /// A run inside another, for a task that continued with a graph of its own: observed and stopped as `outer`.

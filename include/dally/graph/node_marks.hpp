@@ -3,6 +3,7 @@
 #include <bit>
 #include <cstddef>
 #include <cstdint>
+#include <utility>
 
 #include "dally/core/block_cache.hpp"
 #include "dally/graph/node.hpp"
@@ -19,10 +20,7 @@ namespace dally {
 /// Cost     48 KiB per block that holds a node of the plan; clearing touches what was marked
 class node_marks {
  public:
-  [[gnu::noinline]] static node_marks& mine() {
-    static thread_local node_marks the_one;
-    return the_one;
-  }
+  [[gnu::noinline]] static node_marks& mine() { return mine_ != nullptr ? *mine_ : make_mine(); }
   node_marks() = default;
   node_marks(node_marks const&) = delete;
   node_marks& operator=(node_marks const&) = delete;
@@ -106,6 +104,17 @@ class node_marks {
   }
 
  private:
+  // Forgotten when it dies: destructors that run later in the thread, or after main, may plan once more.
+  struct owner {
+    ~owner() { delete std::exchange(mine_, nullptr); }
+  };
+  [[gnu::cold, gnu::noinline]] static node_marks& make_mine() {
+    static thread_local owner at_thread_exit;
+    static_cast<void>(at_thread_exit);
+    return *(mine_ = new node_marks);
+  }
+  static constinit inline thread_local node_marks* mine_ = nullptr;
+
   static constexpr std::size_t word_count = block_bytes / 8 / 64;
   static constexpr std::size_t most_kept = 64;
 

@@ -38,12 +38,13 @@ struct planned_graph {
 
 namespace detail {
 
-[[noreturn, gnu::cold]] inline void refuse_taker(node const& result, char const* what, node const* task) {
+[[noreturn, gnu::cold]] inline void refuse_taker(
+    node const& result, char const* what, node const* task,
+    char const* cure = "let one task take it by value and the others by const&, or return a std::shared_ptr") {
   std::string const name = joined({"\"", result.label(), "\" (", result.place_text(), ")"});
   std::string const by =
       task == nullptr ? std::string{} : joined({" \"", task->label(), "\" (", task->place_text(), ")"});
-  refuse<graph_error>({"the move-only result of ", name, what, by,
-                       "; let one task take it by value and the others by const&, or return a std::shared_ptr"});
+  refuse<graph_error>({"the move-only result of ", name, what, by, "; ", cure});
 }
 
 }  // namespace detail
@@ -131,7 +132,7 @@ namespace detail {
       std::uint32_t const edge = graph.edges[graph.first_edge[n] + k];
       if ((edge & constant_edge) != 0) {
         detail::refuse_taker(*d.from(), " is a literal or persisted: it belongs to the graph, but is taken by value by",
-                             &task);
+                             &task, "take it by const&, let a task make it, or hold it in a std::shared_ptr");
       }
       if (taker[edge] == n) detail::refuse_taker(*d.from(), " is taken by value twice by", &task);
       if (taker[edge] != nobody) {
@@ -160,12 +161,14 @@ namespace detail {
     if (!move_only(graph.outputs[i])) continue;
     if ((edge & constant_edge) != 0) {
       detail::refuse_taker(*graph.outputs[i],
-                           " is a literal or persisted: it belongs to the graph and cannot be returned", nullptr);
+                           " is a literal or persisted: it belongs to the graph and cannot be returned", nullptr,
+                           "let a task make it, or hold it in a std::shared_ptr");
     }
     if (taker[edge] == nobody) {
       taker[edge] = edge;  // returned: a second mention is a second taker
     } else if (taker[edge] == edge) {
-      detail::refuse_taker(*graph.outputs[i], " is an output twice", nullptr);
+      detail::refuse_taker(*graph.outputs[i], " is an output twice", nullptr,
+                           "name it once, or return a std::shared_ptr");
     } else {
       detail::refuse_taker(*graph.outputs[i], " is an output and is also taken by value by", graph.tasks[taker[edge]]);
     }

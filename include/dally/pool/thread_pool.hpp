@@ -3,6 +3,7 @@
 #include <atomic>
 #include <condition_variable>
 #include <cstddef>
+#include <cstdint>
 #include <ctime>
 #include <memory>
 #include <mutex>
@@ -23,8 +24,10 @@ class shared_work {
   /// counts itself idle, and then finds this false, misses no work whose publisher looked for idle threads before.
   [[nodiscard]] virtual bool visible() const noexcept = 0;
   /// Whether the thread that opened it works alone, and must be looked after: it may be held up by a task that waits
-  /// for another. Then help is called now and then, some 50 to 1,000 us apart, also where nothing is visible.
+  /// for another. Then look is called now and then, some 50 to 1,000 us apart.
   [[nodiscard]] virtual bool wants_watch() const noexcept { return false; }
+  /// Looks after it; true if there is something to help with now.
+  [[nodiscard]] virtual bool look() noexcept { return false; }
   /// Works until nothing is left to take. `worker` is 1 .. size() - 1 and no other thread's at this time.
   virtual void help(unsigned worker) noexcept = 0;
 
@@ -35,6 +38,7 @@ class shared_work {
   friend class thread_pool;
   // Guarded by the pool's mutex.
   unsigned helpers_ = 0;
+  std::uint64_t looked_ = 0;  // when it was looked after, in looks
   shared_work* next_ = nullptr;
 };
 
@@ -86,6 +90,7 @@ class thread_pool {
     std::lock_guard const lock{crew_->mutex};
     work.next_ = crew_->open;
     crew_->open = &work;
+    work.looked_ = ++crew_->looks;
     crew_->refused = false;
     return crew_->watcher == 0 && work.wants_watch();
   }
@@ -154,6 +159,7 @@ class thread_pool {
     std::condition_variable left;
     shared_work* open = nullptr;  // the newest; linked
     bool stopping = false;
+    std::uint64_t looks = 0;
     unsigned watcher = 0;  // the thread that sleeps for a while only, then looks after what wants it
     std::atomic<bool> refused{false};
     unsigned const size;
@@ -199,8 +205,10 @@ class thread_pool {
       for (;;) {
         if (shared_work* const work = join(index, watching)) {
           searching.fetch_sub(1, std::memory_order_seq_cst);
-          if (others_visible(work)) notify();  // our search had held others off
-          work->help(index);
+          if (!watching || work->look()) {
+            if (others_need(work)) notify();  // our search had held others off, or we watched them
+            work->help(index);
+          }
           searching.fetch_add(1, std::memory_order_seq_cst);
           leave(work);
           if (!watching) continue;
@@ -208,7 +216,7 @@ class thread_pool {
         sleepers.fetch_add(1, std::memory_order_seq_cst);
         searching.fetch_sub(1, std::memory_order_seq_cst);
         bool const stop = is_stopping();
-        if ((stop || others_visible(nullptr)) && stop_sleeping()) {
+        if ((stop || others_visible()) && stop_sleeping()) {
           if (stop) return;
           searching.fetch_add(1, std::memory_order_seq_cst);
           watching = false;
@@ -257,12 +265,19 @@ class thread_pool {
     shared_work* join(unsigned index, bool watching) noexcept {
       std::lock_guard const lock{mutex};
       if (watcher == index) watcher = 0;
+      shared_work* found = nullptr;
       for (shared_work* work = open; work != nullptr; work = work->next_) {
-        if (!work->visible() && !(watching && work->wants_watch())) continue;
-        ++work->helpers_;
-        return work;
+        if (watching && work->wants_watch()) {
+          if (found == nullptr || work->looked_ < found->looked_) found = work;  // in turn
+        } else if (work->visible()) {
+          found = work;
+          break;
+        }
       }
-      return nullptr;
+      if (found == nullptr) return nullptr;
+      found->looked_ = ++looks;
+      ++found->helpers_;
+      return found;
     }
 
     void leave(shared_work* work) noexcept {
@@ -270,10 +285,18 @@ class thread_pool {
       if (--work->helpers_ == 0) left.notify_all();
     }
 
-    [[gnu::cold, gnu::noinline]] bool others_visible(shared_work const* joined) noexcept {
+    [[gnu::cold, gnu::noinline]] bool others_visible() noexcept {
       std::lock_guard const lock{mutex};
       for (shared_work const* work = open; work != nullptr; work = work->next_) {
-        if (work != joined && work->visible()) return true;
+        if (work->visible()) return true;
+      }
+      return false;
+    }
+
+    [[gnu::cold, gnu::noinline]] bool others_need(shared_work const* joined) noexcept {
+      std::lock_guard const lock{mutex};
+      for (shared_work const* work = open; work != nullptr; work = work->next_) {
+        if (work != joined && (work->visible() || (watcher == 0 && work->wants_watch()))) return true;
       }
       return false;
     }

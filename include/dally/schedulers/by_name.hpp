@@ -2,6 +2,7 @@
 
 #include <cstdlib>
 #include <cstring>
+#include <string>
 
 #include "dally/core/error.hpp"
 #include "dally/core/text.hpp"
@@ -33,6 +34,14 @@ class named_scheduler {
   }
   [[nodiscard]] any_scheduler make(unsigned workers) const { return make_(workers); }
 
+  /// What a name may be, for messages.
+  [[nodiscard, gnu::cold, gnu::noinline]] static std::string all() {
+    std::string names = "\"threads\", \"synchronous\"";
+    for (named_scheduler const* s = first_; s != nullptr; s = s->next_) names = joined({names, ", \"", s->name_, "\""});
+    if (find("processes") == nullptr) names = joined({names, " and, with <dally/processes.hpp>, \"processes\""});
+    return names;
+  }
+
  private:
   static constinit inline named_scheduler const* first_ = nullptr;
 
@@ -50,11 +59,11 @@ class named_scheduler {
   if (std::strcmp(name, "threads") == 0) return workers == 0 ? threads{} : threads{workers};
   if (std::strcmp(name, "synchronous") == 0) return synchronous{};
   if (named_scheduler const* const known = named_scheduler::find(name)) return known->make(workers);
-  bool const left_out = std::strcmp(name, "processes") == 0;
-  refuse<config_error>({asked_by, left_out ? "the scheduler \"" : "unknown scheduler \"", name,
-                        left_out ? "\" is not in this program: include <dally/processes.hpp>"
-                                 : "\": allowed are \"threads\", \"synchronous\" and, with <dally/processes.hpp>, "
-                                   "\"processes\""});
+  if (std::strcmp(name, "processes") == 0) {
+    refuse<config_error>(
+        {asked_by, "the scheduler \"processes\" is not in this program: include <dally/processes.hpp>"});
+  }
+  refuse<config_error>({asked_by, "unknown scheduler \"", name, "\": allowed are ", named_scheduler::all()});
 }
 
 /// The scheduler that these values of DALLY_SCHEDULER and DALLY_WORKERS ask for; null for what is not set.

@@ -36,8 +36,12 @@ class crew_run final : public shared_work {
 
   /// The caller's part, as worker 0. Errors: std::bad_alloc, before anything has run.
   [[gnu::noinline]] void run() {
-    if (job_.is_watched()) go_over();  // observers slow every task down
-    if (pool_.open(*this)) pool_.notify();
+    bool const to_be_looked_after = pool_.open(*this);
+    if (job_.is_watched()) {
+      go_over();  // observers slow every task down
+    } else if (to_be_looked_after) {
+      pool_.notify();
+    }
     bool by_steps = stepping();
     if (by_steps) {
       notify();
@@ -68,8 +72,10 @@ class crew_run final : public shared_work {
 
   [[nodiscard]] bool wants_watch() const noexcept override { return !stepping() && !job_.finished(); }
 
+  [[nodiscard, gnu::cold]] bool look() noexcept override { return stepping() || look_after_caller(); }
+
   [[gnu::cold]] void help(unsigned worker) noexcept override {
-    if (!stepping() && !look_after_caller()) return;
+    if (!stepping()) return;
     node_id n = 0;
     searching_.fetch_add(1, std::memory_order_seq_cst);
     bool found = search_counted(worker, n);
@@ -155,13 +161,17 @@ class crew_run final : public shared_work {
       std::lock_guard const lock{going_over_};
       if (stepping()) return;
       // Acquires the results of what the caller has run.
-      std::uint64_t const next = alone_.fetch_or(taken, std::memory_order_acq_rel) & ~taken;
-      if (next > job_.size()) return;  // it has run them all
+      std::uint64_t const next = alone_.fetch_or(taken, std::memory_order_acq_rel);
+      if ((next & taken) != 0) return;  // in vain before, for want of memory: the caller has not settled that yet
+      if (next > job_.size()) return;   // it has run them all
       held_ = next == 0 ? nobody : static_cast<node_id>(next - 1);
       try {
         job_.prepare_steps(roots_, [&](node_id n) { return n + 1 < next; }, [&](node_id n) { return n == held_; });
       } catch (...) {
-        return;  // no memory: the caller goes on alone
+        // No memory: the caller goes on alone, unless it has met the bit already; then it finds that out in settle().
+        std::uint64_t mine = next | taken;
+        alone_.compare_exchange_strong(mine, next, std::memory_order_acq_rel);
+        return;
       }
       stepping_.store(true, std::memory_order_seq_cst);  // releases the counters
     }
