@@ -1,5 +1,6 @@
 #include "dally/formats.hpp"
 
+#include <chrono>
 #include <stop_token>
 #include <string>
 #include <utility>
@@ -56,6 +57,12 @@ TEST_CASE("options print as they are written", "[formats]") {
   CHECK(fmt::format("{}", dally::task_options{}) == "{.name = \"\"}");  // what is not said is not shown
   CHECK(fmt::format("{}", dally::task_options{.pure = false}) == "{.name = \"\", .pure = false}");
   CHECK(fmt::format("{}", dally::task_options{.name = "f", .pure = true}) == "{.name = \"f\", .pure = true}");
+  CHECK(fmt::format(
+            "{}",
+            dally::task_options{.retries = 2, .crash_retries = 0, .timeout = std::chrono::seconds{1}, .here = true}) ==
+        "{.name = \"\", .retries = 2, .crash_retries = 0, .timeout = 1000000000ns, .here = true}");
+  CHECK(fmt::format("{}", dally::visualize_options{.max_nodes = 7, .engine = "sfdp"}) ==
+        "{.rankdir = \"BT\", .max_nodes = 7, .color = none, .show_values = false, .engine = \"sfdp\"}");
   CHECK(fmt::format("{}", dally::compute_options{}) == "{.scheduler = none, .observers = 0, .stop = none}");
   dally::observer* const none = nullptr;
   std::stop_source source;

@@ -23,7 +23,7 @@ set(dashboard core graph execution visualize diagnostics)
 set(version.hpp)
 set(config.hpp core serialize net pool graph execution schedulers engines)
 set(compute.hpp ${config.hpp} config.hpp delayed memory)
-set(formats.hpp ${compute.hpp} compute.hpp)
+set(formats.hpp ${compute.hpp} compute.hpp visualize)
 set(client ${compute.hpp} compute.hpp)
 
 set(folders core serialize net pool graph delayed memory execution visualize schedulers engines diagnostics dashboard client)

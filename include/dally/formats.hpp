@@ -4,6 +4,7 @@
 /// told print as text, which may be aligned in a width.
 
 #include <cstddef>
+#include <cstdint>
 #include <initializer_list>
 #include <string>
 #include <string_view>
@@ -18,6 +19,7 @@
 #include "dally/execution/execution.hpp"
 #include "dally/execution/observer.hpp"
 #include "dally/graph/node.hpp"
+#include "dally/visualize/picture.hpp"
 
 namespace dally {
 
@@ -44,11 +46,23 @@ std::string text_of(lazy<T> const& x) {
 
 [[gnu::cold]] inline std::string text_of(task_options const& options) {
   bool const said = options.pure.or_else(true) == options.pure.or_else(false);
-  return joined({"{.name = \"", options.name, "\"",
-                 !said          ? ""
-                 : options.pure ? ", .pure = true"
-                                : ", .pure = false",
-                 "}"});
+  std::string text = joined({"{.name = \"", options.name, "\""});
+  auto const add = [&](bool shown, char const* field, std::string_view value, char const* unit = "") {
+    if (shown) text = joined({text, field, value, unit});
+  };
+  add(said, ", .pure = ", options.pure ? "true" : "false");
+  add(options.retries != 0, ", .retries = ", decimal(options.retries));
+  add(options.crash_retries >= 0, ", .crash_retries = ", decimal(static_cast<std::uint64_t>(options.crash_retries)));
+  add(options.timeout.count() > 0, ", .timeout = ", decimal(static_cast<std::uint64_t>(options.timeout.count())), "ns");
+  add(options.here, ", .here = ", "true");
+  return joined({text, "}"});
+}
+
+[[gnu::cold]] inline std::string text_of(visualize_options const& options) {
+  return joined({"{.rankdir = \"", options.rankdir, "\", .max_nodes = ", decimal(options.max_nodes),
+                 options.color == coloring::kind ? ", .color = kind" : ", .color = none",
+                 options.show_values ? ", .show_values = true" : ", .show_values = false", ", .engine = \"",
+                 options.engine, "\"}"});
 }
 
 /// A scheduler has no name, and a token no state of its own: they are given or not.
@@ -123,10 +137,22 @@ struct fmt::formatter<dally::cancelled> : dally::detail::text_formatter<dally::c
 template <>
 struct fmt::formatter<dally::resource_error> : dally::detail::text_formatter<dally::resource_error> {};
 template <>
+struct fmt::formatter<dally::task_failure> : dally::detail::text_formatter<dally::task_failure> {};
+template <>
+struct fmt::formatter<dally::not_serializable> : dally::detail::text_formatter<dally::not_serializable> {};
+template <>
+struct fmt::formatter<dally::remote_error> : dally::detail::text_formatter<dally::remote_error> {};
+template <>
+struct fmt::formatter<dally::killed_worker> : dally::detail::text_formatter<dally::killed_worker> {};
+template <>
+struct fmt::formatter<dally::task_timeout> : dally::detail::text_formatter<dally::task_timeout> {};
+template <>
 struct fmt::formatter<dally::outcome> : dally::detail::text_formatter<dally::outcome> {};
 template <>
 struct fmt::formatter<dally::failed_task> : dally::detail::text_formatter<dally::failed_task> {};
 template <>
 struct fmt::formatter<dally::task_options> : dally::detail::text_formatter<dally::task_options> {};
+template <>
+struct fmt::formatter<dally::visualize_options> : dally::detail::text_formatter<dally::visualize_options> {};
 template <>
 struct fmt::formatter<dally::compute_options> : dally::detail::text_formatter<dally::compute_options> {};
