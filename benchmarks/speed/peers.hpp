@@ -7,7 +7,6 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
-#include <optional>
 #include <string>
 #include <thread>
 #include <vector>
@@ -80,7 +79,7 @@ inline phases run_dally(shape const& s, unsigned threads) {
     }
   }
   took.record = watch.lap();
-  std::optional again{dally::prepare(nodes.back())};
+  auto again = std::make_unique<dally::prepared<dally::lazy<value>>>(dally::prepare(nodes.back()));
   took.plan = watch.lap();
   dally::any_scheduler const scheduler =
       threads == 1 ? dally::any_scheduler{dally::synchronous{}} : dally::any_scheduler{dally::threads{threads}};
