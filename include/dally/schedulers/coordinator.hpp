@@ -282,14 +282,7 @@ class coordinator {
       }
     } catch (...) {
       to.out.withdraw(to.out.size() - before);
-      task_record record{};
-      record.node = n;
-      record.start = record.end = std::chrono::steady_clock::now();
-      record.outcome = outcome::failed;
-      announce(n, 0);
-      job_.fail(record, std::current_exception());
-      release(n);
-      return;
+      return fail_at_once(n);
     }
     std::uint64_t const length = to.out.size() - before - sizeof header;
     std::memcpy(const_cast<std::byte*>(to.out.data()) + before + offsetof(frame_header, length), &length,
@@ -324,6 +317,17 @@ class coordinator {
     } else {
       to.add(bytes_of(m), kept.size);
     }
+  }
+
+  // Ends node n, which could not even begin, with the exception that is being handled.
+  void fail_at_once(node_id n) {
+    task_record record{};
+    record.node = n;
+    record.start = record.end = std::chrono::steady_clock::now();
+    record.outcome = outcome::failed;
+    announce(n, 0);
+    job_.fail(record, std::current_exception());
+    release(n);
   }
 
   void announce(node_id n, unsigned worker) {
@@ -399,14 +403,7 @@ class coordinator {
         if ((edge & constant_edge) == 0) materialize(edge);
       }
     } catch (...) {
-      task_record record{};
-      record.node = n;
-      record.start = record.end = std::chrono::steady_clock::now();
-      record.outcome = outcome::failed;
-      announce(n, 0);
-      job_.fail(record, std::current_exception());
-      release(n);
-      return;
+      return fail_at_once(n);
     }
     if (job_.run_here(n, 0)) flags_[n] |= has_object;
     release(n);
