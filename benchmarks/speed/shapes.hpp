@@ -8,7 +8,7 @@
 
 namespace speed {
 
-using value = std::int64_t;
+using value = std::uint64_t;  // wraps around, as the wavefront's sums do
 
 /// A graph of 64-bit sums, for every peer the same: node i has the value constant[i] + the sum of its inputs' values.
 /// Ids are a topological order, and the last node needs all others.
@@ -36,9 +36,8 @@ struct shape {
   [[nodiscard]] value expected() const {
     std::vector<value> values(size());
     for (std::size_t i = 0; i < size(); ++i) {
-      auto sum = static_cast<std::uint64_t>(constant[i]);
-      for (std::uint32_t k = 0; k < count(i); ++k) sum += static_cast<std::uint64_t>(values[inputs_of(i)[k]]);
-      values[i] = static_cast<value>(sum);
+      values[i] = constant[i];
+      for (std::uint32_t k = 0; k < count(i); ++k) values[i] += values[inputs_of(i)[k]];
     }
     return values.back();
   }
