@@ -5,6 +5,7 @@
 // IWYU pragma: begin_exports
 #include "dally/config.hpp"
 #include "dally/core/error.hpp"
+#include "dally/schedulers/process_pool.hpp"
 #include "dally/schedulers/processes.hpp"
 #include "dally/schedulers/synchronous.hpp"
 #include "dally/serialize/codec.hpp"

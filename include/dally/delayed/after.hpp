@@ -32,9 +32,16 @@ struct recorded_again {
 };
 
 template <class T, bool WritesThrough>
-inline constexpr node_type again_node{&value_type_of<T>,      &recorded_again::invoke, &destroy_value<recorded_again>,
-                                      &recorded_again::label, alignof(recorded_again), WritesThrough,
-                                      sizeof(recorded_again), rules_for<T>(),          wire_type_of<T>,
+inline constexpr node_type again_node{&value_type_of<T>,
+                                      &recorded_again::invoke,
+                                      &destroy_value<recorded_again>,
+                                      &recorded_again::label,
+                                      alignof(recorded_again),
+                                      WritesThrough,
+                                      sizeof(recorded_again),
+                                      rules_for<T>(),
+                                      wire_type_of<T>,
+                                      &again_call_wire,
                                       &continue_run};
 
 /// Hands its first argument on.

@@ -16,6 +16,7 @@
 #include "dally/core/symbol.hpp"
 #include "dally/core/token.hpp"
 #include "dally/delayed/argument.hpp"
+#include "dally/delayed/call_wire.hpp"
 #include "dally/delayed/callable.hpp"
 #include "dally/delayed/lazy.hpp"
 #include "dally/graph/node.hpp"
@@ -232,6 +233,8 @@ struct recorded_call {
     }
   }
 
+  static constexpr wire_type const* wire() { return call_wire_of<recorded_call, F, A...>(); }
+
   [[nodiscard]] static recorded_call const& of(node const& self) noexcept {
     if constexpr (fixed) {
       // Known at compile time where the payload begins.
@@ -276,7 +279,8 @@ inline constexpr node_type call_node{&value_type_of<stored_t<typename Call::resu
                                      Call::writes_through,
                                      std::is_empty_v<Call> ? 0 : sizeof(Call),
                                      rules_for<stored_t<typename Call::result>>(),
-                                     wire_type_of<stored_t<typename Call::result>>};
+                                     wire_type_of<stored_t<typename Call::result>>,
+                                     Call::wire()};
 
 /// Refuses a handle that is moved into two arguments: the second would find it empty.
 template <class First, class... Rest>

@@ -4,6 +4,7 @@
 #include <string>
 
 #include "dally/delayed/argument.hpp"
+#include "dally/delayed/call_wire.hpp"
 #include "dally/delayed/lazy.hpp"
 #include "dally/graph/node.hpp"
 #include "dally/serialize/codec.hpp"
@@ -24,8 +25,8 @@ struct flattened {
 
 template <class T>
 inline constexpr node_type flatten_node{
-    &value_type_of<stored_t<T>>, &flattened<T>::invoke,     nullptr,      &flattened<T>::label, 1, false, 0,
-    rules_for<stored_t<T>>(),    wire_type_of<stored_t<T>>, &continue_run};
+    &value_type_of<stored_t<T>>, &flattened<T>::invoke,     nullptr,         &flattened<T>::label, 1, false, 0,
+    rules_for<stored_t<T>>(),    wire_type_of<stored_t<T>>, &bits_call_wire, &continue_run};
 
 }  // namespace detail
 

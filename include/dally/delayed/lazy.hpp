@@ -238,6 +238,16 @@ lazy<T> make_lazy(node const* owned) {
   return made;
 }
 
+template <class T>
+inline constexpr bool names_graph<lazy<T>> = true;
+
 }  // namespace detail
+
+/// Inside a recorded argument: nothing, since what a lazy stands for comes with the call. As a result it is refused.
+template <class T>
+struct codec<lazy<T>> {
+  static void encode(archive_writer&, lazy<T> const&) {}
+  static lazy<T> decode(archive_reader&) { return {}; }
+};
 
 }  // namespace dally

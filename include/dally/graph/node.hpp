@@ -98,8 +98,9 @@ struct node_type {
   std::uint16_t payload_alignment;
   bool writes_through;  ///< has a std::ref among its arguments: what the function may change, and others see
   std::uint32_t payload_size;
-  result_rules const* rules;  ///< null for results that can be copied and keep their slot until the run ends
-  wire_type const* wire;      ///< how the result crosses a process border, or what stands in the way
+  result_rules const* rules;        ///< null for results that can be copied and keep their slot until the run ends
+  wire_type const* wire;            ///< how the result crosses a process border, or what stands in the way
+  wire_type const* call = nullptr;  ///< the same of the payload; null for a value, whose payload is its result
   /// continue_run where `invoke` may return a node, else null: other programs need not know it.
   bool (*resume)(execution& job, node_id n, node const* next, void* result) = nullptr;
 };
@@ -199,6 +200,19 @@ class node {
     if (is_pure()) return extras()->content;
     std::uint64_t const arena = node_block::of(this).arena();
     return {scrambled(number() ^ (arena << 44)), scrambled(~number() + (arena << 20))};
+  }
+
+  /// A call that another process has recorded, in memory of the caller's: nobody counts it, and its dependencies are
+  /// not there. It may be invoked, and has a label() and a place_text(). The payload is the caller's to construct and
+  /// end.
+  [[nodiscard]] static node* lay_out(std::byte* memory, node_type const& type, std::source_location place,
+                                     std::size_t dependency_count) noexcept {
+    return ::new (static_cast<void*>(memory)) node{type, place, dependency_count};
+  }
+  /// How much memory that takes, at an address that suits the payload and is a multiple of 8.
+  [[nodiscard]] static constexpr std::size_t bytes_laid_out(node_type const& type,
+                                                            std::size_t dependency_count) noexcept {
+    return payload_offset(type, dependency_count) + type.payload_size;
   }
 
   void retain() const noexcept {

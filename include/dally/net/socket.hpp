@@ -6,9 +6,10 @@
 
 #include <cerrno>
 #include <cstddef>
-#include <initializer_list>
+#include <cstring>
 #include <mutex>
 #include <utility>
+#include <vector>
 
 #include "dally/core/error.hpp"
 #include "dally/core/process.hpp"
@@ -47,7 +48,7 @@ class descriptor {
   }
 
   /// In the child of a fork: closes every descriptor but those of `kept`. The parent's objects are then not to be used.
-  static void close_all_but(std::initializer_list<descriptor const*> kept) noexcept {
+  static void close_all_but(std::vector<descriptor const*> const& kept) noexcept {
     std::lock_guard const lock{process_state::instance().mutex};
     for (descriptor* d = first_; d != nullptr;) {
       descriptor* const next = d->next_;
@@ -109,6 +110,55 @@ class descriptor {
   if (both.first && both.second) return both;
   int const code = errno;
   throw resource_error{"the system refused a pair of sockets: the limit of open files (ulimit -n)?", code};
+}
+
+/// Sends `size` bytes, few enough for one message, and with them a copy of `passed` if there is one. False if nobody
+/// is left to receive them, or not within the socket's time.
+[[nodiscard]] inline bool send_passing(descriptor const& socket, void const* bytes, std::size_t size,
+                                       descriptor const& passed) noexcept {
+  iovec part{const_cast<void*>(bytes), size};
+  alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int))]{};
+  msghdr message{};
+  message.msg_iov = &part;
+  message.msg_iovlen = 1;
+  if (passed) {
+    message.msg_control = control;
+    message.msg_controllen = sizeof control;
+    cmsghdr* const rights = CMSG_FIRSTHDR(&message);
+    rights->cmsg_level = SOL_SOCKET;
+    rights->cmsg_type = SCM_RIGHTS;
+    rights->cmsg_len = CMSG_LEN(sizeof(int));
+    int const fd = passed.get();
+    std::memcpy(CMSG_DATA(rights), &fd, sizeof fd);
+  }
+  ssize_t sent = 0;
+  do {
+    sent = ::sendmsg(socket.get(), &message, MSG_NOSIGNAL);
+  } while (sent < 0 && errno == EINTR);
+  return sent == static_cast<ssize_t>(size);
+}
+
+/// Receives what send_passing() has sent. False at the end, after an error, and when the socket's time is over.
+[[nodiscard]] inline bool receive_passed(descriptor const& socket, void* bytes, std::size_t size, descriptor& passed) {
+  for (std::size_t got = 0; got < size;) {
+    iovec part{static_cast<std::byte*>(bytes) + got, size - got};
+    alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int))]{};
+    msghdr message{};
+    message.msg_iov = &part;
+    message.msg_iovlen = 1;
+    message.msg_control = control;
+    message.msg_controllen = sizeof control;
+    ssize_t const count = ::recvmsg(socket.get(), &message, MSG_CMSG_CLOEXEC);
+    if (count < 0 && errno == EINTR) continue;
+    if (count <= 0) return false;
+    got += static_cast<std::size_t>(count);
+    cmsghdr const* const rights = CMSG_FIRSTHDR(&message);
+    if (rights == nullptr || rights->cmsg_type != SCM_RIGHTS || rights->cmsg_len != CMSG_LEN(sizeof(int))) continue;
+    int fd = -1;
+    std::memcpy(&fd, CMSG_DATA(rights), sizeof fd);
+    passed = descriptor{fd};
+  }
+  return true;
 }
 
 }  // namespace dally

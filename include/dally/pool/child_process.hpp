@@ -1,6 +1,7 @@
 #pragma once
 
 #include <fcntl.h>
+#include <poll.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -11,11 +12,11 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
-#include <initializer_list>
 #include <iostream>
 #include <optional>
 #include <type_traits>
 #include <utility>
+#include <vector>
 
 #include "dally/core/error.hpp"
 #include "dally/core/text.hpp"
@@ -34,7 +35,7 @@ inline void flush_output() {
 }
 
 /// What the child of a fork must do before anything else.
-inline void settle_child(pid_t parent, std::initializer_list<descriptor const*> kept) {
+inline void settle_child(pid_t parent, std::vector<descriptor const*> const& kept) {
   // Handlers of the program's are not meant for workers, but those for crashes. What it ignores stays ignored.
   for (int signal = 1; signal < NSIG; ++signal) {
     switch (signal) {
@@ -81,6 +82,16 @@ inline void settle_child(pid_t parent, std::initializer_list<descriptor const*> 
 
 }  // namespace detail
 
+/// Waits for processes that are not this one's children, on its behalf: their parent can.
+class process_reaper {
+ public:
+  /// How the process ended, which has; it is gone for good then.
+  virtual worker_death reap(pid_t ended) noexcept = 0;
+
+ protected:
+  ~process_reaper() = default;
+};
+
 /// A forked child, killed and waited for by the destructor if it is still there.
 ///
 /// Death    the child dies when the thread that started it ends, however it ends
@@ -89,13 +100,17 @@ class child_process {
  public:
   child_process() = default;
 
+  /// Takes over a child of another process, which `reaper` waits for; `death` is a pidfd of it.
+  child_process(pid_t pid, descriptor death, process_reaper& reaper) noexcept
+      : pid_{pid}, owner_{::getpid()}, watch_{std::move(death)}, reaper_{&reaper} {}
+
   /// Forks a process that runs `body()` and exits with the status it returns. Of the descriptors in this process's list
   /// it has those of `kept`. An exception that leaves `body` aborts it.
   ///
   /// Errors  resource_error; then there is no child
   template <class Body>
     requires std::is_invocable_r_v<int, Body&>
-  static child_process start(std::initializer_list<descriptor const*> kept, Body&& body) {
+  static child_process start(std::vector<descriptor const*> const& kept, Body&& body) {
     detail::flush_output();  // or the child's copy of it would be written twice
     sigset_t all;
     sigset_t former;
@@ -118,13 +133,17 @@ class child_process {
   }
 
   child_process(child_process&& other) noexcept
-      : pid_{std::exchange(other.pid_, 0)}, owner_{other.owner_}, watch_{std::move(other.watch_)} {}
+      : pid_{std::exchange(other.pid_, 0)},
+        owner_{other.owner_},
+        watch_{std::move(other.watch_)},
+        reaper_{other.reaper_} {}
   child_process& operator=(child_process&& other) noexcept {
     if (this != &other) {
       static_cast<void>(end());
       pid_ = std::exchange(other.pid_, 0);
       owner_ = other.owner_;
       watch_ = std::move(other.watch_);
+      reaper_ = other.reaper_;
     }
     return *this;
   }
@@ -137,7 +156,7 @@ class child_process {
   [[nodiscard]] descriptor const& death() const noexcept { return watch_; }
 
   void kill(int signal = SIGKILL) noexcept {
-    if (pid_ == 0) return;
+    if (pid_ == 0 || owner_ != ::getpid()) return;  // a copy in another child is not that one's to kill
     if (watch_) {
       // Cannot hit a stranger that has the number of a child which somebody else has waited for.
       ::syscall(SYS_pidfd_send_signal, watch_.get(), signal, nullptr, 0);
@@ -162,7 +181,7 @@ class child_process {
 
  private:
   template <class Body>
-  [[noreturn]] static void run_child(pid_t parent, std::initializer_list<descriptor const*> kept, Body& body) noexcept {
+  [[noreturn]] static void run_child(pid_t parent, std::vector<descriptor const*> const& kept, Body& body) noexcept {
     detail::settle_child(parent, kept);
     int const status = body();
     detail::flush_output();
@@ -181,6 +200,16 @@ class child_process {
 
   std::optional<worker_death> reap(int options) noexcept {
     if (pid_ == 0) return worker_death{};
+    if (reaper_ != nullptr) {
+      pollfd death{watch_.get(), POLLIN, 0};
+      int gone = 0;
+      do {
+        gone = ::poll(&death, 1, options == WNOHANG ? 0 : -1);
+      } while (gone < 0 && errno == EINTR);
+      if (gone == 0) return std::nullopt;
+      watch_.close();
+      return reaper_->reap(std::exchange(pid_, 0));
+    }
     constexpr auto by_descriptor = static_cast<idtype_t>(3);  // P_PIDFD, which older headers lack
     siginfo_t info{};
     int waited = 0;
@@ -206,6 +235,7 @@ class child_process {
   pid_t pid_ = 0;
   pid_t owner_ = 0;
   descriptor watch_;
+  process_reaper* reaper_ = nullptr;  // of a process that is not our child
 };
 
 }  // namespace dally

@@ -27,35 +27,15 @@
 #include "dally/graph/node.hpp"
 #include "dally/graph/plan.hpp"
 #include "dally/pool/byte_queue.hpp"
-#include "dally/pool/shared_arena.hpp"
 #include "dally/schedulers/frames.hpp"
+#include "dally/schedulers/kept_results.hpp"
 #include "dally/schedulers/process_options.hpp"
+#include "dally/schedulers/travelling_call.hpp"
 #include "dally/schedulers/worker.hpp"
 #include "dally/schedulers/worker_crew.hpp"
 #include "dally/serialize/exceptions.hpp"
 
 namespace dally::detail {
-
-/// A result as bytes, of one table entry: small ones in it, large ones in a worker's arena.
-struct kept_bytes {
-  union {
-    std::byte here[8];
-    std::byte* there;
-    std::uint64_t offset;
-  };
-  std::uint64_t size;
-  std::uint32_t arena;
-
-  void keep(std::byte const* bytes, std::size_t count) {
-    if (count > sizeof here) there = static_cast<std::byte*>(::operator new(count));
-    size = count;
-    arena = no_arena;
-    if (count != 0) std::memcpy(size > sizeof here ? there : here, bytes, count);
-  }
-  void drop() noexcept {
-    if (arena == no_arena && size > sizeof here) ::operator delete(there);
-  }
-};
 
 /// One run on worker processes: the calling thread sends ready tasks and what they take, and receives what they return.
 /// It alone decides and it alone keeps: a worker that dies takes nothing with it but the task that it ran.
@@ -64,14 +44,14 @@ struct kept_bytes {
 /// and stop requests are looked at every few milliseconds.
 class coordinator {
  public:
-  coordinator(execution& job, process_options const& options, unsigned workers)
-      : job_{job}, plan_{job.plan()}, options_{options}, crew_{plan_, options_, workers} {}
+  coordinator(execution& job, process_options const& options, worker_crew& crew) noexcept
+      : job_{job}, plan_{job.plan()}, options_{options}, crew_{crew}, results_{crew} {}
   coordinator(coordinator const&) = delete;
   coordinator& operator=(coordinator const&) = delete;
   ~coordinator() {
-    if (results_.data() == nullptr) return;
+    if (!results_.prepared()) return;
     for (node_id n = 0; n < plan_.size(); ++n) {
-      if ((flags_[n] & has_bytes) != 0) results_[n].drop();
+      if ((flags_[n] & has_bytes) != 0) results_.give_back(n);
     }
   }
 
@@ -82,11 +62,20 @@ class coordinator {
       if (job_.stopped()) {
         drain();
         if (job_.finished()) break;
+      } else if (!here_.empty() && needs_idle_crew(here_.back())) {
+        // Waits until the workers are free for the graph that this task has returned.
+        if (crew_.idle()) {
+          run_here();
+          continue;
+        }
+        crew_.send_all();
+        wait(tick_milliseconds);
+        continue;
       } else {
         assign();
       }
       crew_.send_all();
-      bool const here = !here_.empty() && !job_.stopped();
+      bool const here = !here_.empty() && !job_.stopped() && !needs_idle_crew(here_.back());
       if (here) run_here();
       wait(here ? 0 : tick_milliseconds);
     }
@@ -121,6 +110,7 @@ class coordinator {
   void survey() {
     std::uint32_t const size = plan_.size();
     flags_ = scratch_array<std::uint8_t>{size};
+    images_changed_ = crew_.is_pool() && crew_.images().changed();
     bool bytes = false;
     for (node_id n = 0; n < size; ++n) {
       node const& task = plan_.task(n);
@@ -130,6 +120,7 @@ class coordinator {
       if (here) continue;
       if (task.type().wire->obstacle != nullptr) refuse_result(task);
       if (task.type().writes_through) refuse_reference(task);
+      if (crew_.is_pool()) check_call(task);
       bytes = bytes || !fits_slot(task.type());
       for (std::uint32_t const edge : plan_.edges(n)) {
         if ((edge & constant_edge) != 0) continue;
@@ -139,8 +130,34 @@ class coordinator {
       }
     }
     if (!bytes) return;
-    results_ = scratch_array<kept_bytes>{size};
+    results_.prepare(size);
     crew_.want_arenas();
+  }
+
+  // Whether a pool's workers can make this call.
+  void check_call(node const& task) {
+    node const& call = call_of(task);
+    wire_type const& wire = *call.type().call;
+    if (wire.obstacle != nullptr) refuse_call(task, {wire.obstacle, wire.obstacle_length});
+    if (images_changed_) {
+      void const* code = nullptr;
+      if (wire.begins_code) std::memcpy(&code, call.payload(), sizeof code);
+      if (!crew_.images().hold(&call.type()) || (code != nullptr && !crew_.images().hold(code))) refuse_loaded(task);
+    }
+    if (wire.may_refuse) {
+      try {
+        archive_writer trial;
+        wire.encode(trial, call.payload());
+      } catch (archive_error const&) {
+        refuse_call(task, "char const*, a pointer to text that is no string literal");
+      }
+    }
+    for (dependency const d : call.dependencies()) {
+      if (d.is_value() && d.from()->type().wire->obstacle != nullptr) {
+        wire_type const& value = *d.from()->type().wire;
+        refuse_call(task, {value.obstacle, value.obstacle_length});
+      }
+    }
   }
 
   // Results that are their bytes and need no early end are kept as values: sent from there, and read from there.
@@ -164,6 +181,26 @@ class coordinator {
                            "std::reference_wrapper", task.label(), task.key()};
   }
 
+  [[noreturn, gnu::cold]] static void refuse_call(node const& task, std::string_view type) {
+    throw not_serializable{
+        joined(
+            {"task \"", task.label(), "\" (", task.place_text(),
+             ") cannot be sent to the workers of a process_pool, which were there before it was recorded, because "
+             "its callable or an argument is, or holds, ",
+             type,
+             ": wrap a function or a lambda without captures and pass what it needs as values that have a codec, run "
+             "it on processes{}, whose workers inherit everything, or keep it on the calling thread by {.here = "
+             "true}"}),
+        std::string{type}, task.label(), task.key()};
+  }
+  [[noreturn, gnu::cold]] static void refuse_loaded(node const& task) {
+    throw not_serializable{
+        joined({"task \"", task.label(), "\" (", task.place_text(),
+                ") comes from a library that was loaded after the process_pool was made, so its workers do not have "
+                "it: make the pool after dlopen, or run the task on processes{}"}),
+        "a function of a library loaded later", task.label(), task.key()};
+  }
+
   // ---- what is ready, and who gets it -------------------------------------------------------------------------------
 
   [[nodiscard]] bool any_ready() {
@@ -185,7 +222,7 @@ class coordinator {
     job_.release(
         n, [this](node_id ready) { add_ready(ready); },
         [this](node_id unused) {
-          if ((flags_[unused] & has_bytes) != 0) drop(unused);
+          if ((flags_[unused] & has_bytes) != 0) results_.drop(unused);
           flags_[unused] &= static_cast<std::uint8_t>(~(has_bytes | has_object));
         });
   }
@@ -232,11 +269,10 @@ class coordinator {
     for (std::uint32_t const edge : plan_.edges(n)) {
       if (++looked_at > 64) break;  // one of so many is not worth the search
       if ((edge & constant_edge) != 0 || (flags_[edge] & has_bytes) == 0) continue;
-      kept_bytes const& kept = results_[edge];
-      if (kept.arena == no_arena || kept.size <= largest) continue;
-      seat* const writer = crew_.writer_of(kept.arena);
+      if (results_.size_of(edge) <= largest) continue;
+      seat* const writer = results_.holder_of(edge);
       if (writer == nullptr) continue;
-      largest = kept.size;
+      largest = results_.size_of(edge);
       holder = writer;
     }
     return holder;
@@ -274,11 +310,15 @@ class coordinator {
                         .claim = static_cast<std::uint16_t>(std::countr_one(to.claimed)),
                         .epoch = to.epoch,
                         .node = n,
-                        .sequence = ++last_sequence_};
+                        .sequence = crew_.next_sequence()};
     to.out.add(&header, sizeof header);
     try {
-      for (std::uint32_t const edge : plan_.edges(n)) {
-        if ((edge & constant_edge) == 0) add_input(to, edge);
+      if (crew_.is_pool()) {
+        add_call(to, n);
+      } else {
+        for (std::uint32_t const edge : plan_.edges(n)) {
+          if ((edge & constant_edge) == 0) add_input(to, edge);
+        }
       }
     } catch (...) {
       to.out.withdraw(to.out.size() - before);
@@ -293,30 +333,41 @@ class coordinator {
     if (to.in_flight.size() == 1) announce(n, to.index + 1);
   }
 
+  // All that a worker needs which has no plan. What a task that was recorded again waits for besides is not sent.
+  void add_call(seat& reader, node_id n) {
+    node const& task = plan_.task(n);
+    node const& call = call_of(task);
+    append_call(reader.out, task, call);
+    std::uint32_t const* const edges = plan_.edges(n).begin();
+    for (std::size_t k = 0; k < call.dependencies().size(); ++k) {
+      if ((edges[k] & constant_edge) == 0) {
+        add_input(reader, edges[k]);
+        continue;
+      }
+      node_type const& type = call.dependencies()[k].from()->type();
+      std::uint32_t const index = edges[k] & ~constant_edge;
+      if (type.wire->encode == nullptr && type.result->size <= largest_inline) {
+        add_bits(reader.out, type, plan_.constants()[index]);
+      } else {
+        results_.send_constant(reader, index, type, plan_.constants()[index]);
+      }
+    }
+  }
+
   void add_input(seat& reader, node_id m) {
-    byte_queue& to = reader.out;
     node_type const& type = plan_.task(m).type();
-    std::uint64_t size = type.result->size;
-    if (fits_slot(type)) {
-      to.add(&size, sizeof size);
-      to.add(job_.result(m), size);
-      return;
-    }
+    if (fits_slot(type)) return add_bits(reader.out, type, job_.result(m));
     if ((flags_[m] & has_bytes) == 0) {
-      byte_queue bytes;
-      size = append_archive(bytes, 256, [&](archive_writer& out) { encode_result(type, out, job_.result(m)); });
-      keep_bytes(m, bytes.data(), size);
+      results_.keep_value(m, type, job_.result(m));
+      flags_[m] |= has_bytes;
     }
-    kept_bytes const& kept = results_[m];
-    bool const by_place = kept.arena != no_arena && kept.arena < reader.arenas_known;
-    size = by_place ? kept.size | in_arena : kept.size;
+    results_.send(reader, m);
+  }
+
+  static void add_bits(byte_queue& to, node_type const& type, void const* value) {
+    std::uint64_t const size = type.result->size;
     to.add(&size, sizeof size);
-    if (by_place) {
-      arena_place const place{kept.arena, kept.offset};
-      to.add(&place, sizeof place);
-    } else {
-      to.add(bytes_of(m), kept.size);
-    }
+    to.add(value, size);
   }
 
   // Ends node n, which could not even begin, with the exception that is being handled.
@@ -338,61 +389,23 @@ class coordinator {
 
   // ---- results ------------------------------------------------------------------------------------------------------
 
-  void keep_bytes(node_id n, std::byte const* bytes, std::size_t size) {
-    results_[n].keep(bytes, size);
-    flags_[n] |= has_bytes;
-  }
-
-  // False if a worker names what is not in its arena.
-  bool keep_place(node_id n, seat const& s, std::byte const* body, std::size_t size) {
-    arena_range range;
-    if (size != sizeof range || s.arena == no_arena) return false;
-    std::memcpy(&range, body, sizeof range);
-    arena_book& book = crew_.arena(s.arena);
-    if (!book.memory.holds(range)) return false;
-    kept_bytes& kept = results_[n];
-    kept.offset = range.offset;
-    kept.size = range.size;
-    kept.arena = s.arena;
-    ++book.results;
-    flags_[n] |= has_bytes;
-    return true;
-  }
-
-  [[nodiscard]] std::byte const* bytes_of(node_id n) const noexcept {
-    kept_bytes const& kept = results_[n];
-    if (kept.arena != no_arena) return crew_.arena(kept.arena).memory.data({kept.offset, kept.size});
-    return kept.size > sizeof kept.here ? kept.there : kept.here;
-  }
-
-  void drop(node_id n) {
-    kept_bytes& kept = results_[n];
-    kept.drop();
-    if (kept.arena == no_arena) return;
-    arena_book& book = crew_.arena(kept.arena);
-    --book.results;
-    if (seat* const writer = crew_.writer_of(kept.arena)) {
-      arena_range const range{kept.offset, kept.size};
-      frame_header const header{.kind = frame_kind::unused, .epoch = writer->epoch, .length = sizeof range};
-      writer->out.add(&header, sizeof header);
-      writer->out.add(&range, sizeof range);
-    } else if (book.results == 0) {
-      book.memory.clear();
-    }
-  }
-
   // Puts the result of node m into the run.
   void materialize(node_id m) {
     if ((flags_[m] & has_object) != 0) return;
     node const& task = plan_.task(m);
     try {
-      job_.put(m, [&](void* at) { decode_result(task.type(), bytes_of(m), results_[m].size, at); });
+      job_.put(m, [&](void* at) { decode_result(task.type(), results_.bytes_of(m), results_.size_of(m), at); });
     } catch (archive_error const& e) {
       throw remote_error{joined({"the result of task \"", task.label(), "\" (", task.place_text(),
                                  ") could not be read from its bytes: ", e.what()}),
                          declared_name(type_name<archive_error>()), e.what(), task.label(), task.key()};
     }
     flags_[m] |= has_object;
+  }
+
+  // A graph that a task has returned runs on the same pool, as a run of its own.
+  [[nodiscard]] bool needs_idle_crew(node_id n) const noexcept {
+    return crew_.is_pool() && plan_.task(n).type().resume != nullptr;
   }
 
   void run_here() {
@@ -502,8 +515,11 @@ class coordinator {
         job_.put(answered.node, [&](void* at) { std::memcpy(at, body, size); });
         flags_[answered.node] |= has_object;
       } else if (!header.arena) {
-        keep_bytes(answered.node, body, size);
-      } else if (!keep_place(answered.node, s, body, size)) {
+        results_.keep(answered.node, body, size);
+        flags_[answered.node] |= has_bytes;
+      } else if (results_.keep_place(answered.node, s, body, size)) {
+        flags_[answered.node] |= has_bytes;
+      } else {
         return false;
       }
       note_length(times.end - times.start);
@@ -705,19 +721,19 @@ class coordinator {
   execution& job_;
   plan const& plan_;
   process_options const& options_;
-  worker_crew crew_;
+  worker_crew& crew_;
   scratch_array<std::uint8_t> flags_;
-  scratch_array<kept_bytes> results_;
+  kept_results results_;
   node_ids roots_{nullptr, 0};
   std::size_t next_root_ = 0;
   std::vector<node_id> ready_;  // the last deserves to run first
   std::vector<node_id> here_;
   std::unordered_map<node_id, unsigned> crashes_;   // by node, of those that have ended a worker
   std::unordered_map<node_id, unsigned> failures_;  // by node, of those that have thrown and were tried again
-  std::uint64_t last_sequence_ = 0;
   std::int64_t mean_nanoseconds_ = 0;
   std::int64_t last_look_ = 0;
   unsigned idle_deaths_ = 0;
+  bool images_changed_ = false;  // since the pool was made
   bool drained_ = false;
 };
 

@@ -11,6 +11,7 @@
 #include "dally/schedulers/by_name.hpp"
 #include "dally/schedulers/coordinator.hpp"
 #include "dally/schedulers/process_options.hpp"
+#include "dally/schedulers/worker_crew.hpp"
 
 namespace dally {
 
@@ -43,7 +44,8 @@ class processes {
 
   [[gnu::noinline]] void run(execution& job) const {
     if (detail::in_worker || job.size() == 0) return job.sweep(0, job.size());
-    detail::coordinator{job, options_, workers()}.run();
+    detail::worker_crew crew{job.plan(), options_, workers()};
+    detail::coordinator{job, options_, crew}.run();
   }
 
  private:

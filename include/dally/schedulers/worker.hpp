@@ -30,7 +30,9 @@
 #include "dally/pool/shared_arena.hpp"
 #include "dally/pool/shared_memory.hpp"
 #include "dally/schedulers/frames.hpp"
+#include "dally/schedulers/local_values.hpp"
 #include "dally/schedulers/process_options.hpp"
+#include "dally/schedulers/travelling_call.hpp"
 #include "dally/serialize/exceptions.hpp"
 
 namespace dally::detail {
@@ -68,12 +70,13 @@ inline std::uint64_t resident_bytes() noexcept { return own_number("/proc/self/s
 #endif
 }
 
-/// The loop of a worker's process: receives tasks of the plan that it inherited, calls them, sends what they return.
-/// Leaves only by _exit: destructors and exit handlers are the parent's to run.
+/// The loop of a worker's process: receives tasks, of the plan that it inherited or with all they need, calls them,
+/// sends what they return. Leaves only by _exit: destructors and exit handlers are the parent's to run.
 class worker {
  public:
-  /// `arenas` are all that this process has inherited; `own`, which may be null, is the one to write to.
-  worker(plan const& of, worker_status& status, claim_table& claims, int socket, std::uint32_t epoch,
+  /// `of` is the plan that this process has inherited, or null: then tasks come as calls. `arenas` are all that it has
+  /// inherited; `own`, which may be null, is the one to write to.
+  worker(plan const* of, worker_status& status, claim_table& claims, int socket, std::uint32_t epoch,
          std::vector<std::unique_ptr<arena_book>> const& arenas, shared_arena* own,
          process_options const& options) noexcept
       : plan_{of},
@@ -118,108 +121,6 @@ class worker {
   static constexpr int socket_lost = 122;
   static constexpr int initializer_failed = 123;
 
-  // The results that a task takes, made from bytes for it alone. It may take each: nobody else reads it.
-  class local_inputs {
-   public:
-    // Errors: archive_error, what codecs throw.
-    local_inputs(plan const& of, node_id n, std::byte const* bytes, std::size_t size,
-                 std::vector<std::unique_ptr<arena_book>> const& arenas) {
-      std::size_t room = 0;
-      for (std::uint32_t const edge : of.edges(n)) {
-        if ((edge & constant_edge) != 0) {
-          edges_.push_back(edge);
-          continue;
-        }
-        node_type const& type = of.task(edge).type();
-        edges_.push_back(static_cast<std::uint32_t>(types_.size()));
-        types_.push_back(&type);
-        room = (room + type.result->slot_alignment - 1) & ~(std::size_t{type.result->slot_alignment} - 1);
-        slots_.push_back(static_cast<std::uint32_t>(room / slot_unit));
-        room += type.result->slot_size;
-      }
-      values_.resize(room / sizeof(unit) + 1);
-      uses_ = std::vector<std::atomic<std::uint32_t>>(types_.size());
-      archive_reader in{bytes, size};
-      for (; there_ < types_.size(); ++there_) {
-        auto const word = in.read<std::uint64_t>();
-        std::uint64_t const length = word & ~in_arena;
-        std::byte const* from = nullptr;
-        if ((word & in_arena) != 0) {
-          auto const place = in.read<arena_place>();
-          from = arenas[place.arena]->memory.data({place.offset, length});
-        } else {
-          from = in.view(length);
-        }
-        node_type const& type = *types_[there_];
-        std::byte* const slot = at(there_);
-        void* const to = type.result->boxed ? allocate_box(*type.result) : slot;
-        try {
-          decode_result(type, from, length, to, (word & in_arena) != 0);
-        } catch (...) {
-          if (to != slot) free_box(*type.result, to);
-          end();
-          throw;
-        }
-        if (to != slot) *reinterpret_cast<void**>(slot) = to;
-        uses_[there_].store(1, std::memory_order_relaxed);
-      }
-    }
-    local_inputs(local_inputs const&) = delete;
-    local_inputs& operator=(local_inputs const&) = delete;
-    ~local_inputs() { end(); }
-
-    [[nodiscard]] inputs all(plan const& of) noexcept {
-      return {edges_.data(), slots_.data(), reinterpret_cast<std::byte*>(values_.data()), of.constants(), uses_.data()};
-    }
-
-   private:
-    struct alignas(largest_slot_alignment) unit {
-      std::byte bytes[largest_slot_alignment];
-    };
-
-    [[nodiscard]] std::byte* at(std::size_t i) noexcept {
-      return reinterpret_cast<std::byte*>(values_.data()) + std::size_t{slots_[i]} * slot_unit;
-    }
-    void end() noexcept {
-      while (there_ != 0) {
-        value_type const& type = *types_[--there_]->result;
-        std::byte* const slot = at(there_);
-        void* const value = type.boxed ? *reinterpret_cast<void**>(slot) : slot;
-        type.destroy(value);
-        if (type.boxed) free_box(type, value);
-      }
-    }
-
-    std::vector<std::uint32_t> edges_;
-    std::vector<node_type const*> types_;
-    std::vector<std::uint32_t> slots_;
-    std::vector<unit> values_;
-    std::vector<std::atomic<std::uint32_t>> uses_;
-    std::size_t there_ = 0;
-  };
-
-  // The result of a task: in a slot of its own, or in a box.
-  class local_result {
-   public:
-    explicit local_result(value_type const& type) : type_{type} {
-      if (type.boxed) to_ = allocate_box(type);
-    }
-    local_result(local_result const&) = delete;
-    local_result& operator=(local_result const&) = delete;
-    ~local_result() {
-      if (there_) type_.destroy(to_);
-      if (type_.boxed) free_box(type_, to_);
-    }
-    [[nodiscard]] void* address() noexcept { return to_; }
-    void constructed() noexcept { there_ = true; }
-
-   private:
-    value_type const& type_;
-    alignas(largest_slot_alignment) std::byte slot_[largest_in_slot];
-    void* to_ = slot_;
-    bool there_ = false;
-  };
-
   void initialize() noexcept {
     if (!options_.initializer) return;
     try {
@@ -240,25 +141,28 @@ class worker {
   }
 
   void call(frame_header const& task, std::byte const* bytes) noexcept {
-    node const& called = plan_.task(task.node);
-    node_type const& type = called.type();
     frame_header answer{
         .kind = frame_kind::done, .claim = task.claim, .epoch = epoch_, .node = task.node, .sequence = task.sequence};
     task_times times{.start = steady_nanoseconds()};
     std::size_t const before = out_.size();
     try {
-      local_inputs taken{plan_, task.node, bytes, task.length, arenas_};
-      local_result result{*type.result};
-      times.start = steady_nanoseconds();
-      type.invoke(called, taken.all(plan_), result.address());
-      leave_if_forked();
-      times.end = steady_nanoseconds();
-      result.constructed();
-      begin_answer(answer, times);
-      try {
-        append_result(type, result.address(), before);
-      } catch (...) {
-        throw_unencodable(called);
+      archive_reader in{bytes, task.length};
+      local_inputs taken;
+      if (plan_ == nullptr) {
+        received_call const received{in, taken};
+        taken.read(in, arenas_);
+        call_one(received.call(), taken.all(nullptr), received, answer, times, before);
+      } else {
+        node const& called = plan_->task(task.node);
+        for (std::uint32_t const edge : plan_->edges(task.node)) {
+          if ((edge & constant_edge) != 0) {
+            taken.add_constant(edge);
+          } else {
+            taken.add(plan_->task(edge).type());
+          }
+        }
+        taken.read(in, arenas_);
+        call_one(called, taken.all(plan_->constants()), called, answer, times, before);
       }
     } catch (...) {
       leave_if_forked();
@@ -275,6 +179,25 @@ class worker {
       claims_.growth.store(now > resident_ ? now - resident_ : 0, std::memory_order_relaxed);
     }
     if (out_.send(socket_, 0) != byte_queue::moved::all) ::_exit(socket_lost);
+  }
+
+  // Calls a task and writes the answer. `who` knows its label and key.
+  template <class Who>
+  void call_one(node const& called, inputs const& in, Who const& who, frame_header const& answer, task_times& times,
+                std::size_t before) {
+    node_type const& type = called.type();
+    local_result result{*type.result};
+    times.start = steady_nanoseconds();
+    type.invoke(called, in, result.address());
+    leave_if_forked();
+    times.end = steady_nanoseconds();
+    result.constructed();
+    begin_answer(answer, times);
+    try {
+      append_result(type, result.address(), before);
+    } catch (...) {
+      throw_unencodable(who.label(), called.place_text(), who.key());
+    }
   }
 
   // The task may have forked, and this be its child: what it would say, and put into the arena, is the worker's to.
@@ -333,15 +256,16 @@ class worker {
     std::memcpy(header + offsetof(frame_header, length), &length, sizeof length);
   }
 
-  [[noreturn, gnu::cold]] static void throw_unencodable(node const& called) {
+  [[noreturn, gnu::cold]] static void throw_unencodable(std::string const& label, std::string const& place,
+                                                        dally::key const& key) {
     std::string type{"an exception"};
     std::string text;
     if (std::type_info const* const thrown = abi::__cxa_current_exception_type()) type = demangle(thrown->name());
     text = thrown_text();
     std::string const what =
-        joined({"the result of task \"", called.label(), "\" (", called.place_text(),
-                ") could not be written as bytes: its codec threw ", type, text.empty() ? "" : ": ", text});
-    throw remote_error{what, type, text, called.label(), called.key()};
+        joined({"the result of task \"", label, "\" (", place, ") could not be written as bytes: its codec threw ",
+                type, text.empty() ? "" : ": ", text});
+    throw remote_error{what, type, text, label, key};
   }
 
   // Nothing, where even that fails: the coordinator knows then that it was an exception.
@@ -359,7 +283,7 @@ class worker {
     if (out_.send(socket_, 0) != byte_queue::moved::all) ::_exit(0);
   }
 
-  plan const& plan_;
+  plan const* const plan_;
   worker_status& status_;
   claim_table& claims_;
   int const socket_;

@@ -21,8 +21,10 @@
 #include "dally/net/socket.hpp"
 #include "dally/pool/byte_queue.hpp"
 #include "dally/pool/child_process.hpp"
+#include "dally/pool/program_images.hpp"
 #include "dally/pool/shared_arena.hpp"
 #include "dally/pool/shared_memory.hpp"
+#include "dally/pool/zygote.hpp"
 #include "dally/schedulers/frames.hpp"
 #include "dally/schedulers/process_options.hpp"
 #include "dally/schedulers/worker.hpp"
@@ -67,18 +69,79 @@ struct seat {
   [[nodiscard]] bool alive() const noexcept { return static_cast<bool>(socket); }
 };
 
-/// The worker processes of one run: their start, their sockets, what they share with the coordinator, and their end.
+/// Which place a new worker takes, and as whom.
+struct worker_order {
+  std::uint32_t seat;
+  std::uint32_t epoch;
+  std::uint32_t arena;  // or no_arena
+};
+
+/// Worker processes, of one run or of a pool: their start, their sockets, what they share with the coordinator, and
+/// their end.
 ///
 /// Errors  resource_error if the system refuses even one; it makes do with fewer
 class worker_crew {
  public:
+  /// Of one run: workers are forked when they are needed, and inherit its plan.
   worker_crew(plan const& of, process_options const& options, unsigned workers) noexcept
-      : plan_{of}, options_{options}, most_{workers} {}
+      : plan_{&of}, options_{options}, allowed_{workers}, most_{workers} {}
+  /// Of a pool: forks the zygote that forks the workers when they are needed. Errors: resource_error.
+  worker_crew(process_options const& options, unsigned workers)
+      : plan_{nullptr}, options_{options}, allowed_{workers}, most_{workers}, wants_arenas_{true} {
+    provide_shared();
+    images_ = std::make_unique<program_images const>();
+    std::vector<descriptor const*> files;
+    for (auto const& book : arenas_) files.push_back(&book->memory.file());
+    auto const kept = [this](worker_order const& order) {
+      std::vector<descriptor const*> own;
+      if (order.arena != no_arena) own.push_back(&arenas_[order.arena]->memory.file());
+      return own;
+    };
+    zygote_ = std::make_unique<zygote<worker_order>>(
+        files, kept, [this](worker_order const& order, descriptor const& socket) -> int {
+          work(order, socket, order.arena == no_arena ? nullptr : &arenas_[order.arena]->memory);
+        });
+    // The last arena is the program's own, for large values that it has, and workers read.
+    if (arenas_.size() > 1 && arenas_.back()->memory.write_here()) {
+      own_arena_ = static_cast<std::uint32_t>(arenas_.size() - 1);
+    }
+  }
   worker_crew(worker_crew const&) = delete;
   worker_crew& operator=(worker_crew const&) = delete;
   ~worker_crew() {
     for (auto& s : seats_) s->process.kill();  // all at once, before the first is waited for
   }
+
+  /// Whether the workers know no plan: what they are to call must come with each task.
+  [[nodiscard]] bool is_pool() const noexcept { return plan_ == nullptr; }
+  /// Of a pool: what its workers have of the program, which may have loaded more since.
+  [[nodiscard]] program_images const& images() const noexcept { return *images_; }
+  /// Whether nobody has anything to do.
+  [[nodiscard]] bool idle() const noexcept {
+    for (auto const& s : seats_) {
+      if (!s->in_flight.empty()) return false;
+    }
+    return true;
+  }
+  /// Of a pool, before a run: forgets what the system has refused.
+  void begin_run() noexcept {
+    most_ = allowed_;
+    refusals_ = 0;
+    pause_milliseconds_ = 0;
+    paused_ = false;
+  }
+  /// Of a pool, after a run: ends the workers that still run something, and sends the others what waits for them.
+  void end_run() noexcept {
+    for (auto& s : seats_) {
+      if (s->alive() && !s->in_flight.empty()) end(*s);
+    }
+    try {
+      send_all();
+    } catch (...) {  // no memory: it goes out with the next run
+    }
+  }
+  /// A number that no other task of these workers has had.
+  [[nodiscard]] std::uint64_t next_sequence() noexcept { return ++last_sequence_; }
 
   /// Call it before the first start, where results may be large.
   void want_arenas() noexcept { wants_arenas_ = true; }
@@ -86,6 +149,8 @@ class worker_crew {
   [[nodiscard]] std::vector<std::unique_ptr<seat>> const& seats() const noexcept { return seats_; }
   [[nodiscard]] arena_book& arena(std::uint32_t a) const noexcept { return *arenas_[a]; }
   [[nodiscard]] bool has_arenas() const noexcept { return !arenas_.empty(); }
+  /// The arena that the coordinator writes to; no_arena if there is none.
+  [[nodiscard]] std::uint32_t own_arena() const noexcept { return own_arena_; }
   /// The worker that writes to an arena, or null if that has ended.
   [[nodiscard]] seat* writer_of(std::uint32_t a) const noexcept {
     arena_book const& book = *arenas_[a];
@@ -126,7 +191,7 @@ class worker_crew {
         place = seats_.back().get();
         place->index = static_cast<unsigned>(seats_.size() - 1);
         place->status = &(*statuses_)[place->index];
-        place->claims = reinterpret_cast<claim_table*>(claim_tables_.data()) + place->index;
+        place->claims = claims_of(place->index);
       }
       launch(*place);
     } catch (resource_error const& e) {
@@ -218,12 +283,13 @@ class worker_crew {
     descriptor const none;
     s.status->reset();
     new (s.claims) claim_table{};
-    s.process = child_process::start(
-        {&theirs, own != nullptr ? &own->file() : &none}, [this, &s, own, &socket = theirs]() -> int {
-          in_worker = true;
-          if (on_becoming_worker != nullptr) on_becoming_worker();
-          worker{plan_, *s.status, *s.claims, socket.get(), s.epoch, arenas_, own, options_}.run();
-        });
+    worker_order const order{s.index, s.epoch, s.arena};
+    if (zygote_ != nullptr) {
+      s.process = zygote_->start(order, theirs);
+    } else {
+      s.process = child_process::start({&theirs, own != nullptr ? &own->file() : &none},
+                                       [&, &socket = theirs]() -> int { work(order, socket, own); });
+    }
     s.socket = std::move(ours);
     if (watch(s, EPOLL_CTL_ADD, s.socket, false) &&
         (!s.process.death() || watch(s, EPOLL_CTL_ADD, s.process.death(), true))) {
@@ -234,12 +300,26 @@ class worker_crew {
     throw resource_error{joined({"the system refused to watch a process: ", std::strerror(why)}), why};
   }
 
-  // For all workers at once: what is mapped later, those forked before do not see.
+  // The life of a worker.
+  [[noreturn]] void work(worker_order const& order, descriptor const& socket, shared_arena* own) noexcept {
+    in_worker = true;
+    if (on_becoming_worker != nullptr) on_becoming_worker();
+    worker{plan_, (*statuses_)[order.seat], *claims_of(order.seat), socket.get(), order.epoch, arenas_, own, options_}
+        .run();
+  }
+
+  [[nodiscard]] claim_table* claims_of(unsigned seat) const noexcept {
+    return reinterpret_cast<claim_table*>(claim_tables_.data()) + seat;
+  }
+
+  // For all workers at once: what is mapped later, those forked before do not see. So a pool has arenas to spare, for
+  // workers that follow dead ones whose results are still in use.
   void provide_shared() {
-    claim_tables_ = shared_mapping{most_ * sizeof(claim_table), PROT_READ | PROT_WRITE};
-    statuses_ = std::make_unique<status_page>(most_);
+    claim_tables_ = shared_mapping{allowed_ * sizeof(claim_table), PROT_READ | PROT_WRITE};
+    statuses_ = std::make_unique<status_page>(allowed_);
     if (!wants_arenas_) return;
-    for (unsigned k = 0; k < std::min(most_, most_arenas); ++k) {
+    for (unsigned k = 0; k < (is_pool() ? 2 * std::min(allowed_, most_arenas) + 1 : std::min(allowed_, most_arenas));
+         ++k) {
       if (!add_arena()) break;
     }
   }
@@ -261,9 +341,9 @@ class worker_crew {
     s.arena = no_arena;
     if (arenas_.empty()) return nullptr;
     for (std::uint32_t a = 0; a <= arenas_.size(); ++a) {
-      if (a == arenas_.size() && (a >= 4 * most_arenas || !add_arena())) break;
+      if (a == arenas_.size() && (is_pool() || a >= 4 * most_arenas || !add_arena())) break;
       arena_book& book = *arenas_[a];
-      if (writer_of(a) != nullptr || book.results != 0) continue;
+      if (a == own_arena_ || writer_of(a) != nullptr || book.results != 0) continue;
       book.memory.clear();
       book.seat = s.index;
       book.epoch = s.epoch;
@@ -307,16 +387,21 @@ class worker_crew {
     watch(s, EPOLL_CTL_MOD, s.socket, false);
   }
 
-  plan const& plan_;
+  plan const* const plan_;
   process_options const& options_;
-  unsigned most_;
+  unsigned const allowed_;
+  unsigned most_;  // of those, as many as the system lets us have
   bool wants_arenas_ = false;
+  std::uint32_t own_arena_ = no_arena;
   descriptor epoll_;
   shared_mapping claim_tables_;
   std::unique_ptr<status_page> statuses_;
   std::vector<std::unique_ptr<arena_book>> arenas_;
+  std::unique_ptr<program_images const> images_;
+  std::unique_ptr<zygote<worker_order>> zygote_;  // before the seats: it waits for their processes
   std::vector<std::unique_ptr<seat>> seats_;
   std::uint32_t last_epoch_ = 0;
+  std::uint64_t last_sequence_ = 0;
   unsigned refusals_ = 0;
   int pause_milliseconds_ = 0;
   bool paused_ = false;

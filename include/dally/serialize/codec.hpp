@@ -88,6 +88,11 @@ class access {
 
 namespace detail {
 
+/// Of handles of a graph: they name what only the process that recorded it has. As parts of a recorded argument they
+/// travel all the same, as nothing: what they stand for comes with the call.
+template <class T>
+inline constexpr bool names_graph = false;
+
 template <class T>
 concept has_codec = requires(archive_writer& out, archive_reader& in, T const& v) {
   codec<T>::encode(out, v);
@@ -337,20 +342,27 @@ using codec_t = decltype(choose_codec<T>());
 template <class T>
 struct is_tight : std::is_same<codec_t<T>, bits_codec<T>> {};
 
-/// The first type that cannot travel among a type and its parts; no text if all can.
-template <class T, class... Seen>
-constexpr std::string_view obstacle() {
+/// The first type that cannot travel among a type and its parts; no text if all can. `Recorded`: as part of a recorded
+/// argument, where lazies may.
+template <bool Recorded, class T, class... Seen>
+constexpr std::string_view obstacle_in() {
   if constexpr ((std::is_same_v<T, Seen> || ...)) {
     return {};  // inside itself, as in a tree: it is being looked at
+  } else if constexpr (names_graph<T>) {
+    return Recorded ? std::string_view{} : type_name<T>();
   } else if constexpr (std::is_same_v<codec_t<T>, refused_codec>) {
     return type_name<T>();
   } else {
     return []<class... Part>(type_list<Part...>) {
       std::string_view found;
-      static_cast<void>(((found = obstacle<Part, T, Seen...>(), found.data() != nullptr) || ... || false));
+      static_cast<void>(((found = obstacle_in<Recorded, Part, T, Seen...>(), found.data() != nullptr) || ... || false));
       return found;
     }(typename codec_t<T>::parts{});
   }
+}
+template <class T>
+constexpr std::string_view obstacle() {
+  return obstacle_in<false, T>();
 }
 
 }  // namespace detail
@@ -423,12 +435,15 @@ archive_reader& archive_reader::operator()(T&&... values) {
   return *this;
 }
 
-/// How the values of one type cross a process border, for those who do not know the type.
+/// How the values of one type, or the recorded calls of one kind, cross a process border, for those who do not know the
+/// type.
 struct wire_type {
   void (*encode)(archive_writer& out, void const* value);  // null: the bytes in memory, which are all there is to it
   void (*decode)(archive_reader& in, void* to);            // constructs at `to`
   char const* obstacle;  // the type that stands in the way, as type_name spells it; null where none does
   std::uint32_t obstacle_length;
+  bool may_refuse = false;   // encode may throw not_serializable
+  bool begins_code = false;  // begins with the address of a function
 };
 
 namespace detail {
@@ -452,6 +467,12 @@ inline constexpr wire_type coded_wire{&encode_value<T>, &decode_value<T>, nullpt
 template <class T>
 inline constexpr wire_type refused_wire{nullptr, nullptr, obstacle<T>().data(),
                                         static_cast<std::uint32_t>(obstacle<T>().size())};
+
+// Of recorded calls: whose payloads are their bytes, the same with a function's address first, and what another node
+// has recorded, which travels in its stead.
+inline constexpr wire_type bits_call_wire{nullptr, nullptr, nullptr, 0};
+inline constexpr wire_type code_call_wire{nullptr, nullptr, nullptr, 0, false, true};
+inline constexpr wire_type again_call_wire{nullptr, nullptr, nullptr, 0};
 
 template <class T>
 constexpr wire_type const* wire_of() {

@@ -1,0 +1,166 @@
+#pragma once
+
+#include <array>
+#include <bit>
+#include <cstddef>
+#include <cstdint>
+#include <string_view>
+#include <type_traits>
+#include <utility>
+
+#include "dally/core/module.hpp"
+#include "dally/core/symbol.hpp"
+#include "dally/delayed/argument.hpp"
+#include "dally/serialize/codec.hpp"
+
+/// How a recorded call itself travels: its callable and its plain arguments, to processes of this program that were
+/// forked before it was recorded. What it depends on travels beside it.
+namespace dally::detail {
+
+/// Addresses of functions and members are the same in all processes of a program, and what has no state is its type.
+template <class T>
+inline constexpr bool travels_as_bits =
+    std::is_member_pointer_v<T> || (std::is_pointer_v<T> && std::is_function_v<std::remove_pointer_t<T>>) ||
+    (std::is_empty_v<T> && std::is_trivially_copyable_v<T>);
+
+template <class T>
+constexpr bool is_bits() {
+  if constexpr (travels_as_bits<T>) {
+    return true;
+  } else {
+    return is_tight<T>::value;
+  }
+}
+
+/// Text that a call was given as a pointer: the address will do for a string literal, and for nothing else.
+template <class T>
+inline constexpr bool is_text_pointer = std::is_same_v<T, char const*>;
+
+/// What keeps a callable at home; no text if nothing does.
+template <class F>
+constexpr std::string_view callable_obstacle() {
+  if constexpr (requires { typename F::stands_for; }) {
+    return type_name<typename F::stands_for>();
+  } else if constexpr (requires { typename F::precedes; }) {
+    return callable_obstacle<typename F::precedes>();
+  } else if constexpr (travels_as_bits<F>) {
+    return {};
+  } else {
+    return obstacle_in<true, F>();
+  }
+}
+
+/// What keeps an argument of type A at home.
+template <class A>
+constexpr std::string_view argument_obstacle() {
+  using stored = typename argument<A>::stored;
+  if constexpr (is_reference_wrapper<A>) {
+    return type_name<A>();
+  } else if constexpr (travels_as_bits<stored> || is_text_pointer<A> || std::is_same_v<stored, std::size_t>) {
+    return {};
+  } else {
+    return obstacle_in<true, A>();
+  }
+}
+
+template <class T>
+void write_part(archive_writer& out, T const& part) {
+  if constexpr (std::is_empty_v<T>) {
+  } else if constexpr (is_text_pointer<T>) {
+    if (part != nullptr && !in_constant_memory(part)) archive_reader::fail("text that is no string literal");
+    out.add_bytes(&part, sizeof part);
+  } else if constexpr (is_bits<T>()) {
+    out.add_bytes(&part, sizeof part);
+  } else {
+    codec_t<T>::encode(out, part);
+  }
+}
+template <class A>
+void write_part(archive_writer& out, kept_whole<A> const& part) {
+  write_part(out, part.value);
+  write_part(out, part.lazies);
+}
+
+template <class T>
+struct part_reader {
+  static T read(archive_reader& in) {
+    if constexpr (std::is_empty_v<T> && travels_as_bits<T>) {
+      return std::bit_cast<T>(std::byte{});
+    } else if constexpr (requires { typename T::precedes; }) {
+      return T{part_reader<typename T::precedes>::read(in)};
+    } else if constexpr (is_text_pointer<T> || is_bits<T>()) {
+      std::array<std::byte, sizeof(T)> bytes;
+      in.read_bytes(bytes.data(), sizeof(T));
+      return std::bit_cast<T>(bytes);
+    } else {
+      return codec_t<T>::decode(in);
+    }
+  }
+};
+template <class A>
+struct part_reader<kept_whole<A>> {
+  static kept_whole<A> read(archive_reader& in) {
+    return {part_reader<A>::read(in), part_reader<std::size_t>::read(in)};  // in this order, because of the braces
+  }
+};
+
+template <class F>
+void write_callable(archive_writer& out, F const& function) {
+  if constexpr (requires { typename F::precedes; }) {
+    write_callable(out, function.function);
+  } else {
+    write_part(out, function);
+  }
+}
+
+/// The codec of payloads of type Call, a recorded_call of F with A... .
+template <class Call, class F, class... A>
+struct call_codec {
+  static constexpr std::string_view obstacle() {
+    std::string_view found = callable_obstacle<F>();
+    static_cast<void>(((found.data() != nullptr || (found = argument_obstacle<A>(), found.data() != nullptr)) || ...));
+    return found;
+  }
+  static void encode(archive_writer& out, void const* payload) {
+    auto const& call = *static_cast<Call const*>(payload);
+    write_callable(out, call.function);
+    [&]<std::size_t... I>(std::index_sequence<I...>) {
+      (write_part(out, part_at<I>(call.kept)), ...);
+    }(std::index_sequence_for<A...>{});
+  }
+  static void decode(archive_reader& in, void* payload) {
+    ::new (payload) Call{part_reader<F>::read(in), {{part_reader<typename argument<A>::stored>::read(in)}...}};
+  }
+};
+
+template <class Codec, bool MayRefuse, bool BeginsCode>
+inline constexpr wire_type coded_call_wire{&Codec::encode, &Codec::decode, nullptr, 0, MayRefuse, BeginsCode};
+template <class Codec>
+inline constexpr wire_type refused_call_wire{nullptr, nullptr, Codec::obstacle().data(),
+                                             static_cast<std::uint32_t>(Codec::obstacle().size())};
+
+template <class Call, class F, class... A>
+constexpr bool call_is_bits() {
+  if constexpr (std::is_trivially_copyable_v<Call> && travels_as_bits<F> &&
+                !(is_reference_wrapper<A> || ... || false)) {
+    return (is_bits<typename argument<A>::stored>() && ... && true);
+  } else {
+    return false;
+  }
+}
+
+template <class Call, class F, class... A>
+constexpr wire_type const* call_wire_of() {
+  if constexpr (call_is_bits<Call, F, A...>()) {
+    return std::is_pointer_v<F> ? &code_call_wire : &bits_call_wire;
+  } else {
+    using codec = call_codec<Call, F, A...>;
+    if constexpr (codec::obstacle().data() != nullptr) {
+      return &refused_call_wire<codec>;
+    } else {
+      return &coded_call_wire<codec, (is_text_pointer<A> || ... || false), std::is_pointer_v<F>>;
+    }
+  }
+}
+
+}  // namespace dally::detail
