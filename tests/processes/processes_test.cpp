@@ -163,6 +163,70 @@ TEST_CASE("a shared_array is read where its task has put it, through a span, and
   }
 }
 
+TEST_CASE("a span of a vector that another process made is read where it lies", "[processes]") {
+  ledger books;
+  auto make = delayed([](std::size_t size) {
+    std::vector<double> all(size);
+    std::iota(all.begin(), all.end(), 0.0);
+    return all;
+  });
+  auto total = [](std::span<double const> all) { return std::accumulate(all.begin(), all.end(), 0.0); };
+  auto place = [](std::span<double const> all, int) { return reinterpret_cast<std::uintptr_t>(all.data()); };
+  // Reading it both ways, and taking it, are as good as ever.
+  auto both = [](std::span<double const> all, std::vector<double> const& same, std::vector<double> own) {
+    own.at(0) += 1;
+    return all[1] + same[2] + own[0] + static_cast<double>(all.size());
+  };
+  dally::process_pool const pool{2};
+  for (dally::any_scheduler const& scheduler :
+       {dally::any_scheduler{processes{2}}, dally::any_scheduler{pool}, dally::any_scheduler{dally::synchronous{}}}) {
+    for (std::size_t const size : {std::size_t{3}, std::size_t{10'000}, std::size_t{1'000'000}}) {
+      CAPTURE(size);
+      auto const n = static_cast<double>(size);
+      auto all = make(size);
+      auto [sum_of, a, b, all_of] = dally::compute(scheduler, delayed(total)(all), delayed(place)(all, 1),
+                                                   delayed(place)(all, 2), delayed(both)(all, all, all));
+      CHECK(sum_of == n * (n - 1) / 2);
+      CHECK((size < 10'000 || a == b));
+      CHECK(a % alignof(double) == 0);
+      CHECK(all_of == 4 + n);
+    }
+    CHECK(delayed(total)(std::vector<double>(100'000, 1.0)).compute(scheduler) == 100'000);
+    CHECK(delayed(total)(lazy{std::vector<double>(100'000, 1.0)}).compute(scheduler) == 100'000);
+  }
+}
+
+TEST_CASE("a shared_array is made where it will be read, and what is not sent is given back", "[processes]") {
+  ledger books;
+  using numbers = dally::shared_array<double>;
+  dally::tests::shared_array<std::uintptr_t> made{4};
+  auto make = delayed([&made](int at, std::size_t size) {
+    auto all = numbers::make(size, [](std::span<double> to) { std::fill(to.begin(), to.end(), 2.0); });
+    made[static_cast<std::size_t>(at)] = reinterpret_cast<std::uintptr_t>(all.data());
+    return all;
+  });
+  auto place = [](numbers const& all) { return reinterpret_cast<std::uintptr_t>(all.data()); };
+  CHECK(delayed(place)(make(0, 100'000)).compute(processes{1}) == made[0]);
+  // A copy that outlives the task keeps the memory, so what is sent is another.
+  auto keep = delayed([&made](std::size_t size) {
+    static numbers kept;
+    kept = numbers::make(size, [](std::span<double> to) { std::fill(to.begin(), to.end(), 3.0); });
+    made[1] = reinterpret_cast<std::uintptr_t>(kept.data());
+    return kept;
+  });
+  CHECK(delayed(place)(keep(std::size_t{100'000})).compute(processes{1}) != made[1]);
+  // Thrown away again and again, it does not fill the machine: 400 of 80 MB.
+  auto waste = delayed([](int rounds) {
+    double sum_of = 0;
+    for (int i = 0; i < rounds; ++i) {
+      auto const all = numbers::make(10'000'000, [&](std::span<double> to) { to.front() = i; });
+      sum_of += all[0];
+    }
+    return sum_of;
+  });
+  CHECK(waste(400).compute(processes{1}) == 400 * 399 / 2);
+}
+
 TEST_CASE("large results go both ways at once", "[processes]") {
   ledger books;
   using bytes = std::vector<unsigned char>;

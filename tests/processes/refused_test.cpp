@@ -112,6 +112,21 @@ TEST_CASE("a run makes do with the workers that the system grants", "[processes]
   polls = {};
 }
 
+TEST_CASE("who goes on with fewer workers is told, and why", "[processes]") {
+  ledger books;
+  std::vector<std::string> notes;
+  auto const told = [&notes](std::string_view note) { notes.emplace_back(note); };
+  forks = {1, for_ever};
+  std::vector<lazy<int>> tasks;
+  for (int i = 0; i < 20; ++i) tasks.push_back(delayed(same)(i));
+  CHECK(dally::compute(processes{{.workers = 3, .note = told}}, tasks).size() == 20);
+  forks = {1, for_ever};
+  CHECK(dally::compute(processes{{.workers = 3, .note = nullptr}}, tasks).size() == 20);
+  forks = {};
+  REQUIRE(notes.size() == 1);
+  CHECK_THAT(notes[0], contains("1 of 3 workers") && contains("refused"));
+}
+
 TEST_CASE("a run without any worker says what the system refused", "[processes]") {
   ledger books;
   forks = {0, for_ever};

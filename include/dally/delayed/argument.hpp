@@ -8,13 +8,55 @@
 #include "dally/delayed/callable.hpp"
 #include "dally/delayed/lazy.hpp"
 #include "dally/delayed/traversal.hpp"
+#include "dally/graph/inputs.hpp"
 #include "dally/graph/node.hpp"
+#include "dally/serialize/codec.hpp"
 
 namespace dally::detail {
 
-/// How a function gets an argument: to read, as `T const&`; or as a value of its own, moved there if this is the last
-/// use of an intermediate result, else copied.
-enum class passing : unsigned char { read, own };
+/// How a function gets an argument: to read, as `T const&`; as a value of its own, moved there if this is the last use
+/// of an intermediate result, else copied; or its elements alone, to read where they lie.
+enum class passing : unsigned char { read, own, view };
+
+struct not_passed {};
+
+/// Elements that a function reads through a span.
+template <class E>
+struct viewed_elements {
+  element_range where;
+
+  template <class View>
+    requires std::is_constructible_v<View, E const*, std::size_t>
+  operator View() const noexcept {  // NOLINT: a parameter is made of it
+    return View(static_cast<E const*>(where.first), where.count);
+  }
+};
+
+template <class T>
+struct element_of {
+  using type = not_passed;
+};
+template <class T>
+  requires requires { typename T::value_type; }
+struct element_of<T> {
+  using type = typename T::value_type;
+};
+
+/// Whether a parameter of type P is a `std::span<E const>`, and a T a vector of such elements that travels as their
+/// bytes: then the elements of a result in another process's memory need not be copied.
+template <class P, class T>
+constexpr bool is_view_of() {
+  if constexpr (requires { P::extent; } && requires { typename T::allocator_type; }) {
+    using element = typename element_of<T>::type;
+    if constexpr (requires { typename P::element_type; } && std::is_trivially_copyable_v<P>) {
+      if constexpr (std::is_same_v<typename P::element_type, element const> && P::extent == ~std::size_t{0} &&
+                    std::is_constructible_v<P, T const&>) {
+        return std::is_same_v<codec_t<T>, sequence_codec<T>> && is_tight<element>::value;
+      }
+    }
+  }
+  return false;
+}
 
 template <class T>
 inline constexpr bool is_reference_wrapper = false;
@@ -32,14 +74,14 @@ struct dependency_writer {
   dependency* end;
 
   template <class T>
-  void share(lazy<T> const& x, bool by_value) noexcept {
+  void share(lazy<T> const& x, bool by_value, bool by_view = false) noexcept {
     node const* const from = detail::node_of(x);
     from->retain();
-    *next++ = {from, by_value};
+    *next++ = {from, by_value, by_view};
   }
   template <class T>
-  void move(lazy<T>& x, bool by_value) noexcept {
-    *next++ = {detail::take_node(x), by_value};
+  void move(lazy<T>& x, bool by_value, bool by_view = false) noexcept {
+    *next++ = {detail::take_node(x), by_value, by_view};
   }
 };
 
@@ -53,7 +95,6 @@ struct written_dependencies {
 };
 
 struct nothing {};
-struct not_passed {};
 
 /// How an argument of (decayed) type A is recorded and handed to the function.
 ///
@@ -111,7 +152,8 @@ struct argument<lazy<T>> {
   static constexpr bool fixed = true;
   static constexpr std::size_t fixed_count = 1;
   template <passing P>
-  using passed = std::conditional_t<P == passing::own, T, T const&>;
+  using passed = std::conditional_t<P == passing::view, viewed_elements<typename element_of<T>::type>,
+                                    std::conditional_t<P == passing::own, T, T const&>>;
 
   static std::size_t count(lazy<T> const& arg) {
     static_cast<void>(detail::node_of(arg));
@@ -125,9 +167,9 @@ struct argument<lazy<T>> {
   static void link(Arg& arg, stored const&, dependency_writer& writer) noexcept {
     constexpr bool by_value = P == passing::own && tracked_v<T>;
     if constexpr (std::is_const_v<Arg>) {
-      writer.share(arg, by_value);
+      writer.share(arg, by_value, P == passing::view);
     } else {
-      writer.move(arg, by_value);
+      writer.move(arg, by_value, P == passing::view);
     }
   }
   static constexpr std::size_t taken(stored const&) noexcept { return 1; }
@@ -135,6 +177,8 @@ struct argument<lazy<T>> {
   static passed<P> get(stored const&, inputs const& in, std::size_t k) {
     if constexpr (P == passing::own) {
       return in.take<T>(k);
+    } else if constexpr (P == passing::view) {
+      return {in.elements<T>(k)};
     } else {
       return in.get<T>(k);
     }

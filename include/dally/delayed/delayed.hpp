@@ -80,7 +80,10 @@ struct call_plan {
 
   template <class Parameter, class Argument>
   static constexpr passing known_mode() {
-    if constexpr (std::is_rvalue_reference_v<Parameter>) {
+    if constexpr (is_lazy<Argument> && !std::is_lvalue_reference_v<Parameter> &&
+                  is_view_of<std::remove_cvref_t<Parameter>, plain_t<Argument>>()) {
+      return passing::view;
+    } else if constexpr (std::is_rvalue_reference_v<Parameter>) {
       return passing::own;
     } else if constexpr (std::is_reference_v<Parameter> || !is_lazy<Argument>) {
       return passing::read;  // a recorded argument belongs to the graph: a by-value parameter gets a copy

@@ -15,6 +15,12 @@ using node_id = std::uint32_t;
 /// Marks an edge of a plan that comes from no task: the rest is an index into the plan's constants.
 inline constexpr std::uint32_t constant_edge = 0x8000'0000U;
 
+/// Where the elements of a value lie.
+struct element_range {
+  void const* first;
+  std::size_t count;
+};
+
 /// The results that one node's function is called with, read straight from the run's slots.
 ///
 /// Shape   index k is that of the node's k-th dependency
@@ -31,6 +37,19 @@ struct inputs {
   [[nodiscard]] T const& get(std::size_t k) const noexcept {
     return *static_cast<T const*>(address<T>(edges[k]));
   }
+
+  /// The elements of dependency `k`, a `T` or what stands for one: see `viewed`.
+  template <class T>
+  [[nodiscard]] element_range elements(std::size_t k) const noexcept {
+    std::uint32_t const edge = edges[k];
+    if (uses != nullptr && (edge & constant_edge) == 0 && uses[edge].load(std::memory_order_relaxed) == viewed) {
+      return *reinterpret_cast<element_range const*>(values + std::size_t{slots[edge]} * slot_unit);
+    }
+    T const& value = get<T>(k);
+    return {value.data(), value.size()};
+  }
+  /// In `uses`, of a slot that holds an element_range instead of its value: of bytes in another process's memory.
+  static constexpr std::uint32_t viewed = ~std::uint32_t{0};
 
   /// The value of dependency `k` as a value of the caller's own: moved out of its slot if nobody else will read it
   /// in this run, else copied.

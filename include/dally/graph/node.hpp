@@ -110,15 +110,17 @@ struct node_type {
 /// Declared here and defined above, in execution/continuation.hpp, for the sake of node_type's entry.
 bool continue_run(execution& job, node_id n, node const* next, void* result);
 
-/// One result that a node takes: whose, whether the function takes it by value, and whether it is there already.
+/// One result that a node takes: whose, how the function takes it, and whether it is there already.
 class dependency {
  public:
-  dependency(node const* from, bool by_value) noexcept;
+  dependency(node const* from, bool by_value, bool by_view = false) noexcept;
 
-  [[nodiscard]] node const* from() const noexcept { return reinterpret_cast<node const*>(bits_ & ~std::uintptr_t{3}); }
+  [[nodiscard]] node const* from() const noexcept { return reinterpret_cast<node const*>(bits_ & ~std::uintptr_t{7}); }
   [[nodiscard]] bool by_value() const noexcept { return (bits_ & 1) != 0; }
   /// from()->is_value(), known without reading the node.
   [[nodiscard]] bool is_value() const noexcept { return (bits_ & 2) != 0; }
+  /// Whether the function reads no more of it than its elements, where they lie.
+  [[nodiscard]] bool by_view() const noexcept { return (bits_ & 4) != 0; }
 
  private:
   std::uintptr_t bits_;
@@ -321,9 +323,9 @@ class node {
 static_assert(sizeof(node) == 32 && alignof(node) == 8);
 static_assert(sizeof(dependency) == 8);
 
-inline dependency::dependency(node const* from, bool by_value) noexcept
+inline dependency::dependency(node const* from, bool by_value, bool by_view) noexcept
     : bits_{reinterpret_cast<std::uintptr_t>(from) | static_cast<std::uintptr_t>(by_value) |
-            (static_cast<std::uintptr_t>(from->is_value()) << 1)} {}
+            (static_cast<std::uintptr_t>(from->is_value()) << 1) | (static_cast<std::uintptr_t>(by_view) << 2)} {}
 
 constexpr std::size_t node::payload_offset(node_type const& type, std::size_t dependency_count) noexcept {
   std::size_t const end = sizeof(node) + dependency_count * sizeof(dependency);

@@ -671,7 +671,9 @@ class coordinator {
     for (auto& place : crew_.seats()) {
       seat& s = *place;
       if (!s.alive()) continue;
-      if (!s.greeted && now - s.started > 10 * one_second) {
+      // The more memory it inherits, the longer a fork may take.
+      if (!s.greeted && now - s.started > 10 * one_second &&
+          now - s.started > 10 * one_second + static_cast<std::int64_t>(resident_bytes() >> 30) * one_second) {
         bury(s);
         continue;
       }

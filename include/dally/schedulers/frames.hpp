@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <optional>
 #include <type_traits>
 
 #include "dally/core/slot.hpp"
@@ -101,6 +102,23 @@ inline void encode_result(node_type const& type, archive_writer& out, void const
   } else {
     type.wire->encode(out, value);
   }
+}
+
+/// Writes the result of a task, which takes `size` bytes, into an arena; none if that is full. Errors: what its codec
+/// throws.
+inline std::optional<arena_range> write_into(shared_arena& arena, node_type const& type, void const* value,
+                                             std::size_t size) {
+  auto const range = arena.allocate(size);
+  if (!range) return std::nullopt;
+  archive_writer to{arena.data(*range), size};
+  try {
+    encode_result(type, to, value);
+    if (to.size() != size) archive_reader::fail("a codec wrote one value in two lengths");
+  } catch (...) {
+    arena.free(*range);
+    throw;
+  }
+  return range;
 }
 
 /// Appends what `write(archive_writer&)` writes to a queue of bytes: into what room there is, and if that was too

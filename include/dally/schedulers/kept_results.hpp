@@ -111,16 +111,7 @@ class kept_results {
       archive_writer trial;
       encode_result(type, trial, value);
       if (trial.size() > largest_inline) {
-        shared_arena& arena = crew_.arena(own).memory;
-        if (auto const range = arena.allocate(trial.size())) {
-          archive_writer to{arena.data(*range), range->size};
-          try {
-            encode_result(type, to, value);
-            if (to.size() != range->size) archive_reader::fail("a codec wrote one value in two lengths");
-          } catch (...) {
-            arena.free(*range);
-            throw;
-          }
+        if (auto const range = write_into(crew_.arena(own).memory, type, value, trial.size())) {
           return note_place(kept, own, *range);
         }
       }

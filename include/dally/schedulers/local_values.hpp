@@ -1,9 +1,12 @@
 #pragma once
 
+#include <algorithm>
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <memory>
+#include <new>
 #include <vector>
 
 #include "dally/core/slot.hpp"
@@ -23,13 +26,18 @@ class local_inputs {
   local_inputs& operator=(local_inputs const&) = delete;
   ~local_inputs() { end(); }
 
-  /// One that comes as bytes.
-  void add(node_type const& type) {
+  /// One that comes as bytes. `by_view`: the function reads its elements, and bytes that lie in an arena are those.
+  void add(node_type const& type, bool by_view) {
     edges_.push_back(static_cast<std::uint32_t>(types_.size()));
     types_.push_back(&type);
-    room_ = (room_ + type.result->slot_alignment - 1) & ~(std::size_t{type.result->slot_alignment} - 1);
+    std::size_t const size = by_view ? std::max<std::size_t>(type.result->slot_size, sizeof(element_range))
+                                     : std::size_t{type.result->slot_size};
+    std::size_t const alignment = by_view ? std::max<std::size_t>(type.result->slot_alignment, alignof(element_range))
+                                          : std::size_t{type.result->slot_alignment};
+    room_ = (room_ + alignment - 1) & ~(alignment - 1);
     slots_.push_back(static_cast<std::uint32_t>(room_ / slot_unit));
-    room_ += type.result->slot_size;
+    room_ += size;
+    by_view_.push_back(by_view);
   }
   /// One that is a constant of the plan.
   void add_constant(std::uint32_t edge) { edges_.push_back(edge); }
@@ -50,6 +58,16 @@ class local_inputs {
       }
       node_type const& type = *types_[there_];
       std::byte* const slot = at(there_);
+      if (by_view_[there_] && (word & in_arena) != 0) {
+        // A length, then the elements, aligned as arenas see to.
+        std::uint64_t count = 0;
+        if (length < sizeof count) archive_reader::fail("an archive ends too early");
+        std::memcpy(&count, from, sizeof count);
+        if (count > length - sizeof count) archive_reader::fail("an archive holds a length beyond its end");
+        ::new (static_cast<void*>(slot)) element_range{from + sizeof count, static_cast<std::size_t>(count)};
+        uses_[there_].store(inputs::viewed, std::memory_order_relaxed);
+        continue;
+      }
       void* const to = type.result->boxed ? allocate_box(*type.result) : slot;
       try {
         decode_result(type, from, length, to, (word & in_arena) != 0);
@@ -79,6 +97,7 @@ class local_inputs {
   void end() noexcept {
     while (there_ != 0) {
       value_type const& type = *types_[--there_]->result;
+      if (uses_[there_].load(std::memory_order_relaxed) == inputs::viewed) continue;
       std::byte* const slot = at(there_);
       void* const value = type.boxed ? *reinterpret_cast<void**>(slot) : slot;
       type.destroy(value);
@@ -88,6 +107,7 @@ class local_inputs {
 
   std::vector<std::uint32_t> edges_;
   std::vector<node_type const*> types_;
+  std::vector<bool> by_view_;
   std::vector<std::uint32_t> slots_;
   std::vector<unit> values_;
   std::vector<std::atomic<std::uint32_t>> uses_;

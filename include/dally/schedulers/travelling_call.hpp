@@ -52,7 +52,8 @@ void append_call(Queue& to, node const& task, node const& call) {
   to.add(&head, sizeof head);
   to.add(name.data(), name.size());
   for (dependency const d : call.dependencies()) {
-    node_type const* const type = &d.from()->type();
+    // Tables are aligned: a bit is free.
+    std::uintptr_t const type = reinterpret_cast<std::uintptr_t>(&d.from()->type()) | (d.by_view() ? 1U : 0U);
     to.add(&type, sizeof type);
   }
   wire_type const& wire = *call.type().call;
@@ -72,9 +73,9 @@ class received_call {
     auto const* const name = reinterpret_cast<char const*>(in.view(head_.name_length));
     name_ = {name, head_.name_length};
     for (std::uint32_t i = 0; i < head_.inputs; ++i) {
-      node_type const* type = nullptr;
+      std::uintptr_t type = 0;
       in.read_bytes(&type, sizeof type);
-      taken.add(*type);
+      taken.add(*reinterpret_cast<node_type const*>(type & ~std::uintptr_t{1}), (type & 1) != 0);
     }
     node_type const& type = *head_.type;
     alignment_ = std::max<std::size_t>(type.payload_alignment, 8);

@@ -15,6 +15,9 @@
 #include <cstring>
 #include <exception>
 #include <memory>
+#include <mutex>
+#include <new>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -34,6 +37,7 @@
 #include "dally/schedulers/process_options.hpp"
 #include "dally/schedulers/travelling_call.hpp"
 #include "dally/serialize/exceptions.hpp"
+#include "dally/serialize/shared_array.hpp"
 
 namespace dally::detail {
 
@@ -70,6 +74,70 @@ inline std::uint64_t resident_bytes() noexcept { return own_number("/proc/self/s
 #endif
 }
 
+/// A worker's arena, and what its tasks make in it to be sent as it lies there.
+///
+/// Threads  any: a task may have some
+class arena_results final : public result_memory {
+ public:
+  arena_results(shared_arena* arena, pid_t process) noexcept : arena_{arena}, process_{process} {}
+  arena_results(arena_results const&) = delete;
+  arena_results& operator=(arena_results const&) = delete;
+
+  std::byte* allocate(std::size_t bytes) noexcept override {
+    if (::getpid() != process_) return nullptr;  // a child that the task has forked: the arena is its parent's
+    std::lock_guard const lock{mutex_};
+    try {
+      made_.reserve(made_.size() + 1);
+      auto const range = arena_->allocate(bytes);
+      if (!range) return nullptr;
+      made_.push_back(*range);
+      return arena_->data(*range);
+    } catch (std::bad_alloc const&) {
+      return nullptr;
+    }
+  }
+  void release(std::byte* memory) noexcept override {
+    if (::getpid() != process_) return;
+    std::lock_guard const lock{mutex_};
+    if (auto const range = take(memory)) arena_->free(*range);
+  }
+  /// Writes what a task has returned; none if the arena is full. Errors: what its codec throws.
+  std::optional<arena_range> write(node_type const& type, void const* value, std::size_t size) {
+    std::lock_guard const lock{mutex_};
+    return write_into(*arena_, type, value, size);
+  }
+  /// Takes back what the coordinator does not need any more.
+  void free(arena_range const& range) {
+    std::lock_guard const lock{mutex_};
+    arena_->free(range);
+  }
+  /// Gives it to the coordinator, if it was made here and is all that is to be sent.
+  std::optional<arena_range> send(std::byte const* memory, std::size_t size) noexcept {
+    std::lock_guard const lock{mutex_};
+    for (arena_range const& range : made_) {
+      if (arena_->data(range) == memory && range.size == size) return take(memory);
+    }
+    return std::nullopt;
+  }
+
+ private:
+  std::optional<arena_range> take(std::byte const* memory) noexcept {
+    for (std::size_t i = 0; i < made_.size(); ++i) {
+      if (arena_->data(made_[i]) != memory) continue;
+      arena_range const taken = made_[i];
+      made_[i] = made_.back();
+      made_.pop_back();
+      return taken;
+    }
+    return std::nullopt;
+  }
+
+  shared_arena* arena_;
+  pid_t process_;
+  std::recursive_mutex mutex_;     // a codec may make arrays
+  std::vector<arena_range> made_;  // and not sent
+};
+
 /// The loop of a worker's process: receives tasks, of the plan that it inherited or with all they need, calls them,
 /// sends what they return. Leaves only by _exit: destructors and exit handlers are the parent's to run.
 class worker {
@@ -87,7 +155,10 @@ class worker {
         process_{::getpid()},
         options_{options},
         arenas_{arenas},
-        own_{own != nullptr && own->write_here() ? own : nullptr} {}
+        own_{own != nullptr && own->write_here() ? own : nullptr},
+        made_{own_, process_} {
+    if (own_ != nullptr) result_memory::here = &made_;
+  }
 
   [[noreturn]] void run() noexcept {
 #ifdef __GLIBC__
@@ -154,12 +225,14 @@ class worker {
         call_one(received.call(), taken.all(nullptr), received, answer, times, before);
       } else {
         node const& called = plan_->task(task.node);
+        dependency const* wanted = called.dependencies().begin();
         for (std::uint32_t const edge : plan_->edges(task.node)) {
           if ((edge & constant_edge) != 0) {
             taken.add_constant(edge);
           } else {
-            taken.add(plan_->task(edge).type());
+            taken.add(plan_->task(edge).type(), wanted->by_view());
           }
+          ++wanted;
         }
         taken.read(in, arenas_);
         call_one(called, taken.all(plan_->constants()), called, answer, times, before);
@@ -215,15 +288,9 @@ class worker {
       archive_writer trial;
       write(trial);
       if (trial.size() > largest_inline) {
-        if (auto const range = own_->allocate(trial.size())) {
-          archive_writer to{own_->data(*range), range->size};
-          try {
-            write(to);
-            if (to.size() != range->size) archive_reader::fail("a codec wrote one value in two lengths");
-          } catch (...) {
-            own_->free(*range);
-            throw;
-          }
+        auto range = made_.send(trial.whole(), trial.size());
+        if (!range) range = made_.write(type, value, trial.size());
+        if (range) {
           out_.add(&*range, sizeof *range);
           frame_header header;
           std::byte* const at = const_cast<std::byte*>(out_.data()) + before;
@@ -240,7 +307,7 @@ class worker {
   void free_unused(std::byte const* bytes, std::size_t size) noexcept {
     for (arena_range range; size >= sizeof range; bytes += sizeof range, size -= sizeof range) {
       std::memcpy(&range, bytes, sizeof range);
-      own_->free(range);
+      made_.free(range);
     }
   }
 
@@ -292,6 +359,7 @@ class worker {
   process_options const& options_;
   std::vector<std::unique_ptr<arena_book>> const& arenas_;
   shared_arena* const own_;
+  arena_results made_;
   std::uint64_t resident_ = 0;
   byte_queue in_;
   byte_queue out_;

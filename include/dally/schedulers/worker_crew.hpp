@@ -358,6 +358,10 @@ class worker_crew {
   [[gnu::cold]] seat* lacks_worker(resource_error const& why, unsigned living) {
     if (living != 0) {
       most_ = living;
+      if (options_.note) {
+        options_.note(joined({"the scheduler processes goes on with ", decimal(living), " of ", decimal(allowed_),
+                              " workers: ", why.what()}));
+      }
       return nullptr;
     }
     if (++refusals_ > 3) {

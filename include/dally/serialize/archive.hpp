@@ -44,6 +44,14 @@ class archive_writer {
     add_bytes(&number, sizeof number);
   }
 
+  /// Says, before anything is written, that all that follows lies at `whole` already, in memory that the reader sees
+  /// too.
+  void lies_at(std::byte const* whole) noexcept {
+    if (size_ == 0) whole_ = whole;
+  }
+  /// Where all that was written lies already; null if nobody has said so.
+  [[nodiscard]] std::byte const* whole() const noexcept { return whole_; }
+
   /// Writes a value as its codec does.
   template <class T>
   void add(T const& value);
@@ -59,6 +67,7 @@ class archive_writer {
   std::byte* to_ = nullptr;
   std::size_t room_ = 0;
   std::size_t size_ = 0;
+  std::byte const* whole_ = nullptr;
 };
 
 /// Reads what an archive_writer wrote. Believes nothing: each length is compared with what is left before anything is

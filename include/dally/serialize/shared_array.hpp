@@ -11,9 +11,30 @@
 
 namespace dally {
 
+namespace detail {
+
+/// Memory that other processes see too, in a worker for what its task may return.
+class result_memory {
+ public:
+  static constexpr std::size_t least = std::size_t{64} << 10;
+
+  /// Null if there is none left.
+  [[nodiscard]] virtual std::byte* allocate(std::size_t bytes) noexcept = 0;
+  /// Nobody needs it any more, unless it was sent.
+  virtual void release(std::byte* memory) noexcept = 0;
+
+  /// This process's, or null.
+  inline static result_memory* here = nullptr;
+
+ protected:
+  ~result_memory() = default;
+};
+
+}  // namespace detail
+
 /// Elements that nobody changes any more, in memory that copies share. As a task's result it crosses process borders
-/// without being copied for its readers: on `processes` those of more than 64 KiB are read where their task has put
-/// them. Converts to `std::span<T const>`, so that functions take such a span.
+/// without being copied: on `processes` one of more than 64 KiB is made and read in memory that all workers see.
+/// Converts to `std::span<T const>`, so that functions take such a span.
 ///
 /// Lifetime  what a task is given lasts as long as the task; a copy of it lasts as long as the copy
 /// Threads   any may read; copies count references
@@ -32,12 +53,15 @@ class shared_array {
   /// An array of `size` elements, which `fill(std::span<T>)` writes; they are not initialised before.
   template <class Fill>
   [[nodiscard]] static shared_array make(std::size_t size, Fill&& fill) {
-    auto elements = std::make_shared_for_overwrite<T[]>(size);
+    std::shared_ptr<T[]> elements = for_result(size);
+    bool const elsewhere = elements != nullptr;
+    if (!elsewhere) elements = std::make_shared_for_overwrite<T[]>(size);
     fill(std::span<T>{elements.get(), size});
     shared_array made;
     made.data_ = elements.get();
     made.size_ = size;
     made.owned_ = std::move(elements);
+    made.for_result_ = elsewhere;
     return made;
   }
   /// A copy of some elements.
@@ -54,6 +78,7 @@ class shared_array {
       owned_ = other.owned_;
       data_ = other.data_;
       size_ = other.size_;
+      for_result_ = other.for_result_;
     }
   }
   shared_array(shared_array&& other) noexcept { swap_with(std::move(other)); }
@@ -74,20 +99,37 @@ class shared_array {
  private:
   friend struct codec<shared_array>;
 
+  // In a worker: behind their number, as codec writes them. Null elsewhere, and for small ones.
+  static std::shared_ptr<T[]> for_result(std::size_t size) {
+    detail::result_memory* const memory = detail::result_memory::here;
+    if (memory == nullptr || size > ~std::size_t{0} / sizeof(T) / 2 || size * sizeof(T) <= memory->least) return {};
+    std::uint64_t const count = size;
+    std::byte* const at = memory->allocate(sizeof count + size * sizeof(T));
+    if (at == nullptr) return {};
+    std::memcpy(at, &count, sizeof count);
+    return std::shared_ptr<T[]>(reinterpret_cast<T*>(at + sizeof count), [memory, at](T*) { memory->release(at); });
+  }
+
   void swap_with(shared_array&& other) noexcept {
     std::swap(owned_, other.owned_);
     std::swap(data_, other.data_);
     std::swap(size_, other.size_);
+    std::swap(for_result_, other.for_result_);
   }
 
   std::shared_ptr<T[]> owned_;  // null for what lies in somebody else's memory
   T const* data_ = nullptr;
   std::size_t size_ = 0;
+  bool for_result_ = false;  // lies where a result can
 };
 
 template <class T>
 struct codec<shared_array<T>> {
   static void encode(archive_writer& out, shared_array<T> const& a) {
+    // Not if somebody keeps a copy: what was sent ends when the graph does not need it any more.
+    if (a.for_result_ && a.owned_.use_count() == 1) {
+      out.lies_at(reinterpret_cast<std::byte const*>(a.data()) - sizeof(std::uint64_t));
+    }
     out.add_length(a.size());
     out.add_bytes(a.data(), a.size() * sizeof(T));
   }
