@@ -15,7 +15,6 @@
 #include <memory>
 #include <new>
 #include <string>
-#include <string_view>
 #include <unordered_map>
 #include <utility>
 #include <vector>
@@ -29,6 +28,7 @@
 #include "dally/pool/byte_queue.hpp"
 #include "dally/schedulers/frames.hpp"
 #include "dally/schedulers/kept_results.hpp"
+#include "dally/schedulers/preflight.hpp"
 #include "dally/schedulers/process_options.hpp"
 #include "dally/schedulers/travelling_call.hpp"
 #include "dally/schedulers/worker.hpp"
@@ -101,31 +101,22 @@ class coordinator {
 
   // ---- before anything runs -----------------------------------------------------------------------------------------
 
-  static bool holds_lazies(node_type const& type) noexcept {
-    return std::string_view{type.wire->obstacle, type.wire->obstacle_length}.starts_with("dally::lazy<");
-  }
-
-  // Which tasks run here, and whether all others can. Tasks that return lazies and those that take them do: the graph
-  // that a lazy names is in the process that recorded it.
+  // Which tasks run here, and whether all others can run elsewhere.
   void survey() {
     std::uint32_t const size = plan_.size();
     flags_ = scratch_array<std::uint8_t>{size};
-    images_changed_ = crew_.is_pool() && crew_.images().changed();
+    preflight const check{crew_.is_pool() ? &crew_.images() : nullptr};
     bool bytes = false;
     for (node_id n = 0; n < size; ++n) {
       node const& task = plan_.task(n);
-      bool here = holds_lazies(task.type()) || (task.extras() != nullptr && task.extras()->options.here);
-      for (dependency const d : task.dependencies()) here = here || holds_lazies(d.from()->type());
-      flags_[n] = here ? runs_here : 0;
-      if (here) continue;
-      if (task.type().wire->obstacle != nullptr) refuse_result(task);
-      if (task.type().writes_through) refuse_reference(task);
-      if (crew_.is_pool()) check_call(task);
+      flags_[n] = preflight::stays_here(task) ? runs_here : 0;
+      if (flags_[n] != 0) continue;
+      check(task);
       bytes = bytes || !fits_slot(task.type());
       for (std::uint32_t const edge : plan_.edges(n)) {
         if ((edge & constant_edge) != 0) continue;
         node const& from = plan_.task(edge);
-        if (from.type().wire->obstacle != nullptr) refuse_result(from);
+        preflight::check_result(from);
         bytes = bytes || !fits_slot(from.type());
       }
     }
@@ -134,71 +125,9 @@ class coordinator {
     crew_.want_arenas();
   }
 
-  // Whether a pool's workers can make this call.
-  void check_call(node const& task) {
-    node const& call = call_of(task);
-    wire_type const& wire = *call.type().call;
-    if (wire.obstacle != nullptr) refuse_call(task, {wire.obstacle, wire.obstacle_length});
-    if (images_changed_) {
-      void const* code = nullptr;
-      if (wire.begins_code) std::memcpy(&code, call.payload(), sizeof code);
-      if (!crew_.images().hold(&call.type()) || (code != nullptr && !crew_.images().hold(code))) refuse_loaded(task);
-    }
-    if (wire.may_refuse) {
-      try {
-        archive_writer trial;
-        wire.encode(trial, call.payload());
-      } catch (archive_error const&) {
-        refuse_call(task, "char const*, a pointer to text that is no string literal");
-      }
-    }
-    for (dependency const d : call.dependencies()) {
-      if (d.is_value() && d.from()->type().wire->obstacle != nullptr) {
-        wire_type const& value = *d.from()->type().wire;
-        refuse_call(task, {value.obstacle, value.obstacle_length});
-      }
-    }
-  }
-
   // Results that are their bytes and need no early end are kept as values: sent from there, and read from there.
   static bool fits_slot(node_type const& type) noexcept {
     return type.wire->encode == nullptr && !type.result->tracked;
-  }
-
-  [[noreturn, gnu::cold]] static void refuse_result(node const& task) {
-    std::string const type{task.type().wire->obstacle, task.type().wire->obstacle_length};
-    throw not_serializable{
-        joined({"the result of task \"", task.label(), "\" (", task.place_text(),
-                ") cannot cross process borders because of ", type, ": specialise dally::codec<", type,
-                ">, return another type, or keep the task on the calling thread by {.here = true}"}),
-        type, task.label(), task.key()};
-  }
-  [[noreturn, gnu::cold]] static void refuse_reference(node const& task) {
-    throw not_serializable{joined({"task \"", task.label(), "\" (", task.place_text(),
-                                   ") was given a std::ref: what it writes in another process would be lost. Return "
-                                   "the value, pass std::cref, "
-                                   "or keep the task on the calling thread by {.here = true}"}),
-                           "std::reference_wrapper", task.label(), task.key()};
-  }
-
-  [[noreturn, gnu::cold]] static void refuse_call(node const& task, std::string_view type) {
-    throw not_serializable{
-        joined(
-            {"task \"", task.label(), "\" (", task.place_text(),
-             ") cannot be sent to the workers of a process_pool, which were there before it was recorded, because "
-             "its callable or an argument is, or holds, ",
-             type,
-             ": wrap a function or a lambda without captures and pass what it needs as values that have a codec, run "
-             "it on processes{}, whose workers inherit everything, or keep it on the calling thread by {.here = "
-             "true}"}),
-        std::string{type}, task.label(), task.key()};
-  }
-  [[noreturn, gnu::cold]] static void refuse_loaded(node const& task) {
-    throw not_serializable{
-        joined({"task \"", task.label(), "\" (", task.place_text(),
-                ") comes from a library that was loaded after the process_pool was made, so its workers do not have "
-                "it: make the pool after dlopen, or run the task on processes{}"}),
-        "a function of a library loaded later", task.label(), task.key()};
   }
 
   // ---- what is ready, and who gets it -------------------------------------------------------------------------------
@@ -735,7 +664,6 @@ class coordinator {
   std::int64_t mean_nanoseconds_ = 0;
   std::int64_t last_look_ = 0;
   unsigned idle_deaths_ = 0;
-  bool images_changed_ = false;  // since the pool was made
   bool drained_ = false;
 };
 

@@ -1,0 +1,120 @@
+#pragma once
+
+#include <cstring>
+#include <string>
+#include <string_view>
+
+#include "dally/core/error.hpp"
+#include "dally/core/text.hpp"
+#include "dally/graph/node.hpp"
+#include "dally/pool/program_images.hpp"
+#include "dally/schedulers/travelling_call.hpp"
+#include "dally/serialize/archive.hpp"
+#include "dally/serialize/codec.hpp"
+
+namespace dally::detail {
+
+/// Looks, before anything runs, whether each task can run in another process.
+///
+/// Errors  not_serializable that names the task, the type that stands in the way, and the cures
+/// Cost    O(1) a task and an edge; a task that holds text as a pointer looks up where that lies
+class preflight {
+ public:
+  /// `images` are those of a pool's workers; null for workers that inherit the graph.
+  explicit preflight(program_images const* images) noexcept
+      : images_{images}, changed_{images != nullptr && images->changed()} {}
+
+  /// Whether a task must run on the calling thread: told to, or because it returns lazies or takes them. The graph that
+  /// a lazy names is in the process that recorded it.
+  [[nodiscard]] static bool stays_here(node const& task) noexcept {
+    if (holds_lazies(task.type()) || (task.extras() != nullptr && task.extras()->options.here)) return true;
+    for (dependency const d : task.dependencies()) {
+      if (holds_lazies(d.from()->type())) return true;
+    }
+    return false;
+  }
+
+  /// Refuses a task that cannot run elsewhere; the tasks it depends on are looked at by check_result().
+  void operator()(node const& task) const {
+    check_result(task);
+    if (task.type().writes_through) refuse_reference(task);
+    if (images_ != nullptr) check_call(task);
+  }
+
+  static void check_result(node const& task) {
+    if (task.type().wire->obstacle != nullptr) refuse_result(task);
+  }
+
+ private:
+  static std::string_view obstacle_of(wire_type const& wire) noexcept { return {wire.obstacle, wire.obstacle_length}; }
+
+  static bool holds_lazies(node_type const& type) noexcept {
+    return type.wire->obstacle != nullptr && obstacle_of(*type.wire).starts_with("dally::lazy<");
+  }
+
+  // Whether workers that were there before it was recorded can make this call.
+  void check_call(node const& task) const {
+    node const& call = call_of(task);
+    wire_type const& wire = *call.type().call;
+    if (wire.obstacle != nullptr) refuse_call(task, obstacle_of(wire));
+    if (changed_) {
+      void const* code = nullptr;
+      if (wire.begins_code) std::memcpy(&code, call.payload(), sizeof code);
+      if (!images_->hold(&call.type()) || (code != nullptr && !images_->hold(code))) refuse_loaded(task);
+    }
+    if (wire.may_refuse) {
+      try {
+        archive_writer trial;
+        wire.encode(trial, call.payload());
+      } catch (archive_error const&) {
+        refuse_call(task, "char const*, a pointer to text that is no string literal");
+      }
+    }
+    for (dependency const d : call.dependencies()) {
+      if (d.is_value() && d.from()->type().wire->obstacle != nullptr) {
+        refuse_call(task, obstacle_of(*d.from()->type().wire));
+      }
+    }
+  }
+
+  [[noreturn, gnu::cold]] static void refuse_result(node const& task) {
+    std::string const type{obstacle_of(*task.type().wire)};
+    throw not_serializable{
+        joined({"the result of task \"", task.label(), "\" (", task.place_text(),
+                ") cannot cross process borders because of ", type, ": specialise dally::codec<", type,
+                ">, return another type, or keep the task on the calling thread by {.here = true}"}),
+        type, task.label(), task.key()};
+  }
+  [[noreturn, gnu::cold]] static void refuse_reference(node const& task) {
+    throw not_serializable{joined({"task \"", task.label(), "\" (", task.place_text(),
+                                   ") was given a std::ref: what it writes in another process would be lost. Return "
+                                   "the value, pass std::cref, "
+                                   "or keep the task on the calling thread by {.here = true}"}),
+                           "std::reference_wrapper", task.label(), task.key()};
+  }
+
+  [[noreturn, gnu::cold]] static void refuse_call(node const& task, std::string_view type) {
+    throw not_serializable{
+        joined(
+            {"task \"", task.label(), "\" (", task.place_text(),
+             ") cannot be sent to the workers of a process_pool, which were there before it was recorded, because "
+             "its callable or an argument is, or holds, ",
+             type,
+             ": wrap a function or a lambda without captures and pass what it needs as values that have a codec, run "
+             "it on processes{}, whose workers inherit everything, or keep it on the calling thread by {.here = "
+             "true}"}),
+        std::string{type}, task.label(), task.key()};
+  }
+  [[noreturn, gnu::cold]] static void refuse_loaded(node const& task) {
+    throw not_serializable{
+        joined({"task \"", task.label(), "\" (", task.place_text(),
+                ") comes from a library that was loaded after the process_pool was made, so its workers do not have "
+                "it: make the pool after dlopen, or run the task on processes{}"}),
+        "a function of a library loaded later", task.label(), task.key()};
+  }
+
+  program_images const* images_;
+  bool changed_;  // since the workers were there
+};
+
+}  // namespace dally::detail
