@@ -22,7 +22,7 @@ cat >"$work/program.cpp" <<'END_OF_PROGRAM'
 #include <cstdio>
 #include <cstdlib>
 
-#include "speed/peers.hpp"
+#include "speed/run_dally.hpp"
 
 // program WORKLOAD TIMES: prints the number of nodes.
 int main(int, char** argv) {
