@@ -67,6 +67,8 @@ int main(int argc, char** argv) {
       .number("graphs", "graphs in a process, the first of them cold", 2, 1000, given.graphs)
       .number("scale", "divides the sizes of the graphs but W7's", 1, 1000, given.scale)
       .number("fib", "of which number W7 is the Fibonacci number", 2, 40, given.fib)
+      .number("others", "cores that others may take beside a process; else it is measured again, up to 10 times", 0,
+              1000, given.others)
       .flag("csv", "rows as comma-separated values", given.csv)
       .flag("json", "rows, machine and notes as JSON", given.json);
   return support::run<dally::config_error>(options, argc, argv, [&] {

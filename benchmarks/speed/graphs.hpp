@@ -25,6 +25,7 @@ struct graph_sample {
   phases cold, warm;
   double peak_bytes = 0;
   bool right = true;
+  double others = 0;  ///< cores
 };
 
 inline graph_sample measure_graph(peer const& of, unsigned threads, std::int64_t graphs, value expected) {
@@ -63,7 +64,8 @@ class graphs_table {
                 {"cold sum", "ns", 1, 8},
                 {"peak", "B", 0, 6},
                 {"sum/best peer", "", 2},
-                {"sum/best limit", "", 2}},
+                {"sum/best limit", "", 2},
+                {"others", "cores", 1}},
                {"speed: 64-bit sums over the same graphs; ns and bytes a node (W7: a call; one: the graph); medians "
                 "over processes, each with a cold graph and warm ones",
                 support::machine()}} {}
@@ -88,13 +90,13 @@ class graphs_table {
   struct row {
     peer const* of;
     phases warm;
-    double least_sum, least_rerun, cold_sum, peak_bytes;
+    double least_sum, least_rerun, cold_sum, peak_bytes, others;
   };
 
   void add_rows(std::string const& workload, std::vector<peer> const& all, double nodes, value expected,
                 unsigned threads) {
     auto const peers = given_.those(all, threads);
-    auto const samples = interleaved<graph_sample>(given_.repeat, peers, workload, threads, [&](peer const& p) {
+    auto const samples = interleaved<graph_sample>(given_, peers, workload, threads, [&](peer const& p) {
       return measure_graph(p, threads, given_.graphs, expected);
     });
     std::vector<row> rows;
@@ -110,7 +112,7 @@ class graphs_table {
       double const sum = r.warm.sum();
       table_.add({workload, std::int64_t{threads}, r.of->name, ns(r.warm.record), ns(r.warm.plan), ns(r.warm.run),
                   ns(r.warm.destroy), ns(sum), ns(r.least_sum), ns(r.warm.rerun), ns(r.least_rerun), ns(r.cold_sum),
-                  r.peak_bytes / nodes, ratio(sum, library), ratio(sum, limit)});
+                  r.peak_bytes / nodes, ratio(sum, library), ratio(sum, limit), r.others});
     }
   }
 
@@ -125,7 +127,8 @@ class graphs_table {
             least_of(warm, [](phases const& w) { return w.sum(); }),
             least_of(warm, [](phases const& w) { return w.rerun; }),
             median_of(all, [](graph_sample const& one) { return one.cold.sum(); }),
-            median_of(all, [](graph_sample const& one) { return one.peak_bytes; })};
+            median_of(all, [](graph_sample const& one) { return one.peak_bytes; }),
+            median_of(all, others_of<graph_sample>)};
   }
 
   static double least_sum(std::vector<row> const& rows, peer::kind of) {

@@ -23,6 +23,7 @@ inline constexpr unsigned sleeping_threads = 4;
 struct sleepers_sample {
   double took = 0, floor = 0;  ///< seconds
   bool right = true;
+  double others = 0;  ///< cores
 };
 
 /// Seconds that one sleep has when all threads sleep and nothing else happens: the median.
@@ -51,14 +52,15 @@ inline bool run_sleepers(settings const& given) {
                         {"wall", "s", 4, 8},
                         {"least wall", "s", 4},
                         {"floor", "s", 4, 8},
-                        {"over floor", "%", 2}},
+                        {"over floor", "%", 2},
+                        {"others", "cores", 1}},
                        {"speed: tasks that sleep 1 ms, and their sum; medians over processes", support::machine()}};
   bool right = true;
   std::size_t const tasks = given.scaled(10'000, 8);
   shape const s = sleepers(tasks);
   value const expected = s.expected();
   auto const peers = given.those(graph_peers<sleepy>(s), sleeping_threads);
-  auto const samples = interleaved<sleepers_sample>(given.repeat, peers, "W9", sleeping_threads, [&](peer const& p) {
+  auto const samples = interleaved<sleepers_sample>(given, peers, "W9", sleeping_threads, [&](peer const& p) {
     sleepers_sample took;
     double const rounds = static_cast<double>((tasks + sleeping_threads - 1) / sleeping_threads);
     took.floor = bare_nap(given.scaled(200, 2)) * rounds;
@@ -72,7 +74,8 @@ inline bool run_sleepers(settings const& given) {
     auto const took = [](sleepers_sample const& one) { return one.took; };
     table.add({std::string{"W9"}, std::int64_t{sleeping_threads}, p.name, median_of(all, took), least_of(all, took),
                median_of(all, [](sleepers_sample const& one) { return one.floor; }),
-               median_of(all, [](sleepers_sample const& one) { return 100 * (one.took / one.floor - 1); })});
+               median_of(all, [](sleepers_sample const& one) { return 100 * (one.took / one.floor - 1); }),
+               median_of(all, others_of<sleepers_sample>)});
     for (sleepers_sample const& one : all) right = right && one.right;
   }
   table.finish(

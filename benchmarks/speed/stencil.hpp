@@ -29,6 +29,7 @@ inline constexpr double smallest_grain = 12.5e-9, largest_grain = 51.2e-6;
 struct stencil_sample {
   double sum_50 = 0, sum_80 = 0, rerun_50 = 0, rerun_80 = 0;
   bool right = true;
+  double others = 0;  ///< cores
 };
 
 /// One process: all grains, from the largest down to where less than half of the time is work.
@@ -85,7 +86,8 @@ inline bool run_stencil(settings const& given) {
                         grain("rerun 50%"),
                         grain("least rerun 50%"),
                         grain("rerun 80%"),
-                        grain("least rerun 80%")},
+                        grain("least rerun 80%"),
+                        {"others", "cores", 1}},
                        {"speed: the smallest grain of a stencil's tasks from which on so much of the threads' time is "
                         "work; medians over processes",
                         support::machine()}};
@@ -98,7 +100,7 @@ inline bool run_stencil(settings const& given) {
       auto const threads = static_cast<unsigned>(wanted);
       if (threads > dally::available_workers()) continue;
       auto const peers = given.those(graph_peers<busy>(s), threads);
-      auto const samples = interleaved<stencil_sample>(given.repeat, peers, "W8", threads, [&](peer const& p) {
+      auto const samples = interleaved<stencil_sample>(given, peers, "W8", threads, [&](peer const& p) {
         return measure_stencil(p, s, threads, given.graphs, expected);
       });
       for (peer const& p : peers) {
@@ -111,6 +113,7 @@ inline bool run_stencil(settings const& given) {
           row.push_back(grain_cell(median_of(all, of)));
           row.push_back(grain_cell(least_of(all, of)));
         }
+        row.emplace_back(median_of(all, others_of<stencil_sample>));
         for (stencil_sample const& one : all) right = right && one.right;
         table.add(row);
       }
