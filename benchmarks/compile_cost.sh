@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
-# What including dally costs: the lesson's program beside a program that only includes the standard headers it needs.
-# benchmarks/compile_cost.sh [compiler] [repetitions]: CPU seconds of an object at -O2, the least of the repetitions;
-# preprocessed lines; bytes of text.
+# What including dally costs: the lesson's program beside a program that only includes the standard headers it needs, and
+# beside the same by oneTBB's flow graph, where its headers are.
+# benchmarks/compile_cost.sh [compiler] [repetitions]: CPU seconds of an object at -O2, the least of the interleaved
+# repetitions; preprocessed lines; bytes of text.
 set -euo pipefail
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
@@ -36,28 +37,72 @@ int main() {
 }
 END
 
+cat >"$work/tbb.cpp" <<'END'
+#include <oneapi/tbb/flow_graph.h>
+
+#include <chrono>
+#include <thread>
+#include <tuple>
+using namespace std::chrono_literals;
+
+int increment(int x) {
+  std::this_thread::sleep_for(1s);
+  return x + 1;
+}
+int add(int x, int y) {
+  std::this_thread::sleep_for(1s);
+  return x + y;
+}
+
+int main() {
+  using namespace tbb::flow;
+  int five = 0;
+  graph g;
+  function_node<int, int> x{g, serial, increment}, y{g, serial, increment};
+  join_node<std::tuple<int, int>> both{g};
+  function_node<std::tuple<int, int>> z{g, serial, [&](std::tuple<int, int> const& of) {
+    five = std::apply(add, of);
+    return continue_msg{};
+  }};
+  make_edge(x, input_port<0>(both));
+  make_edge(y, input_port<1>(both));
+  make_edge(both, z);
+  x.try_put(1);
+  y.try_put(2);
+  g.wait_for_all();
+  return five == 5 ? 0 : 1;
+}
+END
+
 # The standard headers that the program and the headers of dally which it reaches name themselves.
 "$compiler" -std=c++20 -I"$root/include" -fsyntax-only -H "$work/lesson.cpp" 2>&1 | grep -o "$root/include/.*" | sort -u |
   xargs sed -n 's/^\(#include <[a-z_]*>\).*/\1/p' "$work/lesson.cpp" | sort -u >"$work/bare.cpp"
 echo 'int main() {}' >>"$work/bare.cpp"
 
-seconds() { # the least CPU time of compiling $1
-  local best='' run
-  for ((run = 0; run < repetitions; ++run)); do
-    TIMEFORMAT='%U %S'
-    used=$({ time "$compiler" -std=c++20 -O2 -I"$root/include" -c "$work/$1.cpp" -o "$work/$1.o"; } 2>&1 |
-      awk '{ print $1 + $2 }')
-    best=$(printf '%s\n' $best "$used" | sort -g | head -n 1)
-  done
-  echo "$best"
-}
+programs='bare lesson'
+if echo '#include <oneapi/tbb/flow_graph.h>' | "$compiler" -std=c++20 -fsyntax-only -x c++ - 2>/dev/null; then
+  programs+=' tbb'
+fi
 
+declare -A least
+for ((run = 0; run < repetitions; ++run)); do
+  for program in $programs; do
+    TIMEFORMAT='%U %S'
+    used=$({ time "$compiler" -std=c++20 -O2 -I"$root/include" -c "$work/$program.cpp" -o "$work/$program.o"; } 2>&1 |
+      awk '{ print $1 + $2 }')
+    least[$program]=$(printf '%s\n' ${least[$program]:-} "$used" | sort -g | head -n 1)
+  done
+done
+
+"$compiler" --version | head -n 1
 printf '%-8s %10s %10s %10s\n' program 'CPU s' lines 'text B'
-for program in bare lesson; do
-  least=$(seconds "$program")
+for program in $programs; do
   lines=$("$compiler" -std=c++20 -I"$root/include" -E -P "$work/$program.cpp" | wc -l)
   text=$(size "$work/$program.o" | awk 'END { print $1 }')
-  printf '%-8s %10s %10s %10s\n' "$program" "$least" "$lines" "$text"
-  declare "$program=$least"
+  printf '%-8s %10s %10s %10s\n' "$program" "${least[$program]}" "$lines" "$text"
 done
-awk -v lesson="$lesson" -v bare="$bare" 'BEGIN { printf "lesson / bare: %.1f\n", lesson / bare }'
+for program in $programs; do
+  if [ $program != bare ]; then
+    awk -v p=$program -v a="${least[$program]}" -v b="${least[bare]}" 'BEGIN { printf "%s / bare: %.1f\n", p, a / b }'
+  fi
+done
