@@ -90,7 +90,7 @@ for ((run = 0; run < repetitions; ++run)); do
     TIMEFORMAT='%U %S'
     used=$({ time "$compiler" -std=c++20 -O2 -I"$root/include" -c "$work/$program.cpp" -o "$work/$program.o"; } 2>&1 |
       awk '{ print $1 + $2 }')
-    least[$program]=$(printf '%s\n' ${least[$program]:-} "$used" | sort -g | head -n 1)
+    least[$program]=$(printf '%s\n' "${least[$program]:-$used}" "$used" | sort -g | head -n 1)
   done
 done
 
@@ -102,7 +102,7 @@ for program in $programs; do
   printf '%-8s %10s %10s %10s\n' "$program" "${least[$program]}" "$lines" "$text"
 done
 for program in $programs; do
-  if [ $program != bare ]; then
-    awk -v p=$program -v a="${least[$program]}" -v b="${least[bare]}" 'BEGIN { printf "%s / bare: %.1f\n", p, a / b }'
+  if [ "$program" != bare ]; then
+    awk -v p="$program" -v a="${least[$program]}" -v b="${least[bare]}" 'BEGIN { printf "%s / bare: %.1f\n", p, a / b }'
   fi
 done

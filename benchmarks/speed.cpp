@@ -26,7 +26,7 @@ constexpr char const* purpose =
     "W1 chain of 1,000,000; W2 100,000 into one sum; W3 left fold of 100,000; W4 binary reduction of 2^20;\n"
     "W5 wavefront 1024 x 1024; W6 1,000 layers of 1,000, 3 inputs each; W7 Fibonacci by tasks that return lazies;\n"
     "one a graph of one node; W8 stencil, its grain swept; W9 10,000 sleepers of 1 ms on 4 threads;\n"
-    "large 10,000,000 nodes on 2 threads, for which oneTBB and OpenMP take some 5 GB.\n"
+    "large 10,000,000 nodes on 2 threads, for which oneTBB takes some 4 GB.\n"
     "W8, W9 and large have tables of their own; with --json each is an object, one after the other.";
 
 std::vector<std::string> all_peers() {

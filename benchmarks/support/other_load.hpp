@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
+#include <thread>
 
 namespace support {
 
@@ -14,11 +15,11 @@ namespace support {
 class other_load {
  public:
   /// In cores, since construction: of all processes but this one and its children that have ended. 0 where the system
-  /// does not tell. The system counts in steps of some 10 ms.
+  /// does not tell. The system counts in steps of some 10 ms: of less than 100 ms it says little.
   [[nodiscard]] double cores() const {
     std::chrono::duration<double> const passed = std::chrono::steady_clock::now() - begin_;
     double const others = (machine_seconds() - machine_) - (own_seconds() - own_);
-    return passed.count() > 0 ? std::max(0.0, others / passed.count()) : 0;
+    return std::clamp(others / passed.count(), 0.0, static_cast<double>(std::thread::hardware_concurrency()));
   }
 
  private:
