@@ -52,7 +52,7 @@ inline bool run_sleepers(settings const& given) {
                         {"wall", "s", 4, 8},
                         {"least wall", "s", 4},
                         {"floor", "s", 4, 8},
-                        {"over floor", "%", 2},
+                        {"over floor", "percent", 2},
                         {"others", "cores", 1}},
                        {"speed: tasks that sleep 1 ms, and their sum; medians over processes", support::machine()}};
   bool right = true;
