@@ -13,8 +13,9 @@ namespace dally {
 /// The marks and numbers that one planning keeps about nodes, beside the nodes: a node is shared by all threads, so
 /// nothing of one plan is written into it.
 ///
-/// A bit for each 8 bytes of a block, and above each 64 of them a summary bit, so that sparse graphs in large blocks
-/// cost what they hold. A node's rank is the count of marks before it: a table of counts per word and a popcount.
+/// A bit for each 8 bytes of a block, above each 64 of them a summary bit, and above each 64 of those a bit of one
+/// word, so that small graphs and sparse ones in large blocks cost what they hold. A node's rank is the count of marks
+/// before it: a table of counts per word and a popcount.
 ///
 /// Threads  one object per thread, kept from plan to plan
 /// Cost     48 KiB per block that holds a node of the plan; clearing touches what was marked
@@ -33,7 +34,10 @@ class node_marks {
     std::uint64_t& word = marks.words[bit / 64];
     std::uint64_t const mask = std::uint64_t{1} << (bit % 64);
     if ((word & mask) != 0) return false;
-    if (word == 0) marks.summary[bit / 64 / 64] |= std::uint64_t{1} << (bit / 64 % 64);
+    if (word == 0) {
+      marks.summary[bit / 64 / 64] |= std::uint64_t{1} << (bit / 64 % 64);
+      marks.top |= std::uint64_t{1} << (bit / 64 / 64);
+    }
     word |= mask;
     return true;
   }
@@ -46,7 +50,7 @@ class node_marks {
     block_marks const& marks = of(n);
     std::size_t const bit = position(n);
     std::uint64_t const before = marks.words[bit / 64] & ((std::uint64_t{1} << (bit % 64)) - 1);
-    return marks.ranks[bit / 64] + static_cast<std::uint32_t>(std::popcount(before));
+    return marks.ranks[bit / 64] + ones_in(before);
   }
 
   /// Visits every marked node, the highest first, also those that `visit` marks meanwhile at lower positions.
@@ -54,16 +58,14 @@ class node_marks {
   template <class Visit>
   bool each_downwards(Visit&& visit) {
     for (block_marks* marks = newest_; marks != nullptr; marks = marks->older) {
-      for (std::size_t s = word_count / 64; s-- > 0;) {
-        std::uint64_t summary_left = ~std::uint64_t{0};
-        while (std::uint64_t const summary = marks->summary[s] & summary_left) {
-          auto const top = static_cast<unsigned>(63 - std::countl_zero(summary));
-          summary_left = (std::uint64_t{1} << top) - 1;
-          std::size_t const w = s * 64 + top;
-          std::uint64_t left = ~std::uint64_t{0};
-          while (std::uint64_t const word = marks->words[w] & left) {
-            auto const bit = static_cast<unsigned>(63 - std::countl_zero(word));
-            left = (std::uint64_t{1} << bit) - 1;
+      // Each level is read again at every step: visit may have marked what is below.
+      for (std::uint64_t top_left = ~std::uint64_t{0}; std::uint64_t const top = marks->top & top_left;) {
+        std::size_t const s = highest_of(top, top_left);
+        for (std::uint64_t summary_left = ~std::uint64_t{0};
+             std::uint64_t const summary = marks->summary[s] & summary_left;) {
+          std::size_t const w = s * 64 + highest_of(summary, summary_left);
+          for (std::uint64_t left = ~std::uint64_t{0}; std::uint64_t const word = marks->words[w] & left;) {
+            std::size_t const bit = highest_of(word, left);
             if (!visit(node_at(*marks, w * 64 + bit))) return false;
           }
         }
@@ -76,11 +78,12 @@ class node_marks {
   [[gnu::noinline]] void rank_all() noexcept {
     std::uint32_t count = 0;
     for (block_marks* marks = oldest_; marks != nullptr; marks = marks->newer) {
-      for (std::size_t s = 0; s < word_count / 64; ++s) {
+      for (std::uint64_t top = marks->top; top != 0; top &= top - 1) {
+        auto const s = static_cast<unsigned>(std::countr_zero(top));
         for (std::uint64_t summary = marks->summary[s]; summary != 0; summary &= summary - 1) {
           std::size_t const w = s * 64 + static_cast<unsigned>(std::countr_zero(summary));
           marks->ranks[w] = count;
-          count += static_cast<std::uint32_t>(std::popcount(marks->words[w]));
+          count += ones_in(marks->words[w]);
         }
       }
     }
@@ -89,12 +92,14 @@ class node_marks {
   /// Forgets all marks; keeps a moderate amount of memory for the next plan.
   [[gnu::noinline]] void clear() noexcept {
     for (block_marks* marks = oldest_; marks != nullptr; marks = marks->newer) {
-      for (std::size_t s = 0; s < word_count / 64; ++s) {
+      for (std::uint64_t top = marks->top; top != 0; top &= top - 1) {
+        auto const s = static_cast<unsigned>(std::countr_zero(top));
         for (std::uint64_t summary = marks->summary[s]; summary != 0; summary &= summary - 1) {
           marks->words[s * 64 + static_cast<unsigned>(std::countr_zero(summary))] = 0;
         }
         marks->summary[s] = 0;
       }
+      marks->top = 0;
       marks->block = nullptr;
     }
     newest_ = oldest_ = last_ = nullptr;
@@ -116,6 +121,7 @@ class node_marks {
   static constinit inline thread_local node_marks* mine_ = nullptr;
 
   static constexpr std::size_t word_count = block_bytes / 8 / 64;
+  static_assert(word_count / 64 <= 64);
   static constexpr std::size_t most_kept = 64;
 
   // Linked from the newest block to the oldest, by the serials that their arenas gave them.
@@ -123,10 +129,30 @@ class node_marks {
     node_block const* block;
     block_marks* older;
     block_marks* newer;
+    std::uint64_t top;
     std::uint64_t summary[word_count / 64];
     std::uint64_t words[word_count];
     std::uint32_t ranks[word_count];
   };
+
+  /// The number of ones. Without a machine instruction for it std::popcount is a call.
+  static std::uint32_t ones_in(std::uint64_t x) noexcept {
+#ifdef __POPCNT__
+    return static_cast<std::uint32_t>(std::popcount(x));
+#else
+    x -= (x >> 1) & 0x5555'5555'5555'5555U;
+    x = (x & 0x3333'3333'3333'3333U) + ((x >> 2) & 0x3333'3333'3333'3333U);
+    x = (x + (x >> 4)) & 0x0f0f'0f0f'0f0f'0f0fU;
+    return static_cast<std::uint32_t>((x * 0x0101'0101'0101'0101U) >> 56);
+#endif
+  }
+
+  /// The place of the highest one; `left` becomes what is below it.
+  static std::size_t highest_of(std::uint64_t word, std::uint64_t& left) noexcept {
+    auto const top = static_cast<unsigned>(63 - std::countl_zero(word));
+    left = (std::uint64_t{1} << top) - 1;
+    return top;
+  }
 
   static std::size_t position(node const* n) noexcept {
     return (reinterpret_cast<std::uintptr_t>(n) & (block_bytes - 1)) / 8;
