@@ -77,14 +77,20 @@ concept values_first = sizeof...(A) == 0 || [] {
   }
 }();
 
+inline void run_on(execution& job, any_scheduler const& chosen) {
+  job.run_inner_on(&chosen);
+  chosen.run_copy(job);  // run may change it
+}
+
 /// Runs one job to its end, on the default scheduler if `chosen` is empty. Errors: see execution::finish; of them
 /// last_failure() tells, and `noted` is true.
 [[gnu::noinline]] inline void run_to_end(execution& job, any_scheduler const& chosen, bool& noted) {
   try {
-    any_scheduler const original = chosen ? chosen : default_scheduler();
-    any_scheduler running = original;  // run may change it
-    job.run_inner_on(&original);
-    running.run(job);
+    if (chosen) {
+      run_on(job, chosen);
+    } else {
+      run_on(job, default_scheduler());
+    }
     job.finish();
   } catch (...) {
     noted_failure::note(job.failed());
@@ -134,6 +140,42 @@ inline execution begin_run(plan const& of, compute_options const& options) {
 inline any_scheduler const& scheduler_in(any_scheduler const& scheduler) { return scheduler; }
 inline any_scheduler const& scheduler_in(compute_options const& options) { return options.scheduler; }
 
+/// A run of a plan, as `how` says, to its end. What its making throws besides a task's exception is no task's:
+/// last_failure() is none.
+struct finished_run {
+  execution job;
+
+  template <class How>
+  [[gnu::noinline]] finished_run(plan const& of, How const& how, bool noted = false) try
+      : job{detail::begin_run(of, how)} {
+    run_to_end(job, detail::scheduler_in(how), noted);
+  } catch (...) {
+    if (!noted) noted_failure::note(nullptr);
+  }
+};
+
+/// The same, with a plan of its own: of these nodes, of which null stands for an empty handle.
+struct planned_run {
+  plan of;
+  execution job;
+
+  template <class How>
+  [[gnu::noinline]] planned_run(node const* const* outputs, std::size_t count, How const& how, bool noted = false) try
+      : of{outputs, counted(outputs, count)}, job{detail::begin_run(of, how)} {
+    run_to_end(job, detail::scheduler_in(how), noted);
+  } catch (...) {
+    if (!noted) noted_failure::note(nullptr);
+  }
+
+ private:
+  static std::size_t counted(node const* const* outputs, std::size_t count) {
+    for (std::size_t i = 0; i < count; ++i) {
+      if (outputs[i] == nullptr) throw_empty_handle();
+    }
+    return count;
+  }
+};
+
 /// A copy of a scheduler. What copying it throws is no task's: last_failure() is none.
 template <scheduler S>
 any_scheduler owned(S const& original) {
@@ -149,36 +191,11 @@ any_scheduler owned(S const& original) {
   }
 }
 
-/// Runs a plan as `how` says, and returns `result(job)`. What either throws besides a task's exception is no task's.
-template <class How, class Result>
-auto finished_run(plan const& of, How const& how, Result&& result) {
-  bool noted = false;
+/// What `result` returns; what it throws is no task's.
+template <class Result>
+auto noting_failure(Result&& result) {
   try {
-    execution job = detail::begin_run(of, how);
-    run_to_end(job, detail::scheduler_in(how), noted);
-    return result(job);
-  } catch (...) {
-    if (!noted) noted_failure::note(nullptr);
-    throw;
-  }
-}
-
-template <class How, class... Args>
-auto run_plan(plan const& of, How const& how, Args const&... args) {
-  return detail::finished_run(of, how, [&](execution& job) { return detail::values_of(job, args...); });
-}
-
-/// The plan of all lazies in some arguments. What is thrown here is no task's: last_failure() is none.
-template <class... Args>
-plan plan_for(Args const&... args) {
-  try {
-    if constexpr ((is_lazy<Args> && ... && true)) {
-      node const* const outputs[] = {detail::node_of(args)..., nullptr};
-      return plan{outputs, sizeof...(Args)};
-    } else {
-      scratch_list<node const*> const outputs = detail::nodes_in(args...);
-      return plan{outputs.data(), outputs.size()};
-    }
+    return result();
   } catch (...) {
     noted_failure::note(nullptr);
     throw;
@@ -186,9 +203,27 @@ plan plan_for(Args const&... args) {
 }
 
 template <class How, class... Args>
+auto run_plan(plan const& of, How const& how, Args const&... args) {
+  finished_run run{of, how};
+  return detail::noting_failure([&] { return detail::values_of(run.job, args...); });
+}
+
+/// Plans and runs all lazies in some arguments, as `how` says.
+template <class How, class... Args>
+planned_run run_of(How const& how, Args const&... args) {
+  if constexpr ((is_lazy<Args> && ... && true)) {
+    node const* const outputs[] = {(detail::is_empty(args) ? nullptr : detail::node_of(args))..., nullptr};
+    return {outputs, sizeof...(Args), how};
+  } else {
+    scratch_list<node const*> const outputs = detail::noting_failure([&] { return detail::nodes_in(args...); });
+    return {outputs.data(), outputs.size(), how};
+  }
+}
+
+template <class How, class... Args>
 auto compute_values(How const& how, Args const&... args) {
-  plan const of = detail::plan_for(args...);
-  return detail::run_plan(of, how, args...);
+  planned_run run = detail::run_of(how, args...);
+  return detail::noting_failure([&] { return detail::values_of(run.job, args...); });
 }
 
 /// A lazy whose value is there: the i-th output's of a finished job.
@@ -203,10 +238,10 @@ lazy<T> keep_output(lazy<T> const& x, execution& job, std::size_t i) {
 
 template <class How, class... T>
 auto persist_values(How const& how, lazy<T> const&... lazies) {
-  plan const of = detail::plan_for(lazies...);
-  return detail::finished_run(of, how, [&](execution& job) {
+  planned_run run = detail::run_of(how, lazies...);
+  return detail::noting_failure([&] {
     return [&]<std::size_t... I>(std::index_sequence<I...>) {
-      return std::tuple<lazy<T>...>{keep_output(lazies, job, I)...};
+      return std::tuple<lazy<T>...>{keep_output(lazies, run.job, I)...};
     }(std::index_sequence_for<T...>{});
   });
 }

@@ -106,7 +106,7 @@ class block_cache {
     void* const raw = ::mmap(nullptr, mapped, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (raw == MAP_FAILED) {
       int const why = errno;
-      throw resource_error{joined({"the system refused ", decimal(bytes), " bytes of memory for a graph"}), why};
+      throw resource_error{formatted("the system refused %zu bytes of memory for a graph", bytes), why};
     }
     auto const first = reinterpret_cast<std::uintptr_t>(raw);
     std::uintptr_t const aligned = (first + block_bytes - 1) & ~(std::uintptr_t{block_bytes} - 1);
@@ -163,6 +163,9 @@ class scratch_memory {
  protected:
   explicit scratch_memory(std::size_t bytes) : memory_{bytes == 0 ? nullptr : acquire_scratch(bytes)}, bytes_{bytes} {}
 
+  /// Other memory, of so many bytes, for what there is. Errors: then nothing has changed.
+  [[gnu::noinline]] void replace(std::size_t bytes) { *this = scratch_memory{bytes}; }
+
   /// Room for at least `needed` bytes, twice the old where that is more: moves the first `used` there.
   [[gnu::cold, gnu::noinline]] void grow(std::size_t used, std::size_t needed) {
     std::size_t const grown = bytes_ * 2 > needed ? bytes_ * 2 : needed < 64 ? 64 : needed;
@@ -189,6 +192,8 @@ class scratch_array : private scratch_memory {
  public:
   scratch_array() = default;
   explicit scratch_array(std::size_t size) : scratch_memory{size * sizeof(T)} {}
+  /// `*this = scratch_array{size}`, in a single call.
+  void reset(std::size_t size) { replace(size * sizeof(T)); }
 
   [[nodiscard]] T* data() const noexcept { return static_cast<T*>(memory_); }
   [[nodiscard]] std::size_t size() const noexcept { return bytes_ / sizeof(T); }

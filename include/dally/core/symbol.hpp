@@ -14,6 +14,8 @@
 #include <string>
 #include <string_view>
 
+#include "dally/core/text.hpp"
+
 namespace dally {
 
 namespace detail {
@@ -215,16 +217,6 @@ constexpr bool is_lambda_name(std::string_view type_name) {
   std::string const room(part.size(), '\0');
   return {room.data(), detail::write_plainly(part, const_cast<char*>(room.data()))};
 }
-
-namespace detail {
-
-/// C's memory, as demanglers give it.
-struct freed_text {
-  char* text;
-  ~freed_text() { std::free(text); }
-};
-
-}  // namespace detail
 
 /// The C++ text of a symbol (`_Z1fi`) or of a std::type_info's name (`i`); what is neither comes back unchanged.
 [[gnu::cold, gnu::noinline]] inline std::string demangle(char const* mangled) {

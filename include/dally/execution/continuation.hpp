@@ -16,7 +16,7 @@ namespace dally {
 [[gnu::cold, gnu::noinline]] inline bool continue_run(execution& job, node_id n, node const* next, void* result) {
   node_ref current{next};
   if (job.outer_ != nullptr && job.plan_.outputs()[0] == n && job.plan_.size() == n + 1) {
-    job.continuation_ = std::move(current);  // the last node of an inner run: the outer run takes over
+    job.continuation_ = current.detach();  // the last node of an inner run: the outer run takes over
     return false;
   }
   value_type const& type = *job.plan_.task(n).type().result;
@@ -25,8 +25,7 @@ namespace dally {
     plan const inner_plan{&output, 1};
     execution inner{inner_plan, job};
     if (job.scheduler_ != nullptr) {
-      any_scheduler scheduler{*static_cast<any_scheduler const*>(job.scheduler_)};
-      scheduler.run(inner);
+      static_cast<any_scheduler const*>(job.scheduler_)->run_copy(inner);
     } else {
       inner.sweep(0, inner.size());
     }
@@ -41,11 +40,11 @@ namespace dally {
       job.fail(*inner.failed());
       return false;
     }
-    if (!inner.continuation_) {
+    if (inner.continuation_ == nullptr) {
       type.move(inner.value(inner_plan.outputs()[0]), result);
       return true;
     }
-    current = std::move(inner.continuation_);
+    current = node_ref{std::exchange(inner.continuation_, nullptr)};
   }
   if (type.copy == nullptr)
     refuse<graph_error>({"a flattened task returned a move-only literal: it belongs to the graph"});

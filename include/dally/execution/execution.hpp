@@ -31,11 +31,8 @@ class execution {
  public:
   /// A run of `of`, which must outlive it.
   [[gnu::noinline]] explicit execution(dally::plan const& of)
-      : plan_{of},
-        run_{of},
-        values_{of.slot_bytes()},
-        interrupts_{stop_on_interrupt::handled()},
-        sinks_left_{of.size() == 0 ? 0U : 1U} {
+      : execution{of, nullptr} {  // from here on a failure is undone by the destructor
+    values_.reset(of.slot_bytes());
     if (of.uses() != nullptr) track();
     if (of.retries() != nullptr) of.retries()->prepare(*this);
   }
@@ -48,7 +45,7 @@ class execution {
     }
     for (observer const* const o : observers) {
       if (o == nullptr)
-        refuse<config_error>({"compute_options::observers holds a null pointer: give addresses of observers"});
+        throw config_error{"compute_options::observers holds a null pointer: give addresses of observers"};
     }
     if (!observers.empty()) watch(&observers);
   }
@@ -64,11 +61,7 @@ class execution {
 
   /// Destroys every result that is left.
   [[gnu::noinline]] ~execution() {
-    end_observation(outcome::skipped);
-    if (uses_.data() == nullptr) return;
-    for (node_id n = 0; n < plan_.size(); ++n) {
-      if (alive_[n]) end_result(n);
-    }
+    if (watching_ != nullptr || uses_ != nullptr || failed_task_ != nullptr || continuation_ != nullptr) end();
   }
 
   [[nodiscard]] dally::plan const& plan() const noexcept { return plan_; }
@@ -77,7 +70,7 @@ class execution {
   /// The nodes that wait for nothing, in the plan's order. Call it before the first step.
   [[nodiscard, gnu::cold, gnu::noinline]] node_ids ready() {
     links_ = &plan_.linked();
-    waiting_ = scratch_array<std::atomic<std::uint32_t>>{plan_.size()};
+    waiting_.reset(plan_.size());
     for (node_id n = 0; n < plan_.size(); ++n) {
       ::new (&waiting_[n]) std::atomic<std::uint32_t>{links_->waits_for[n]};
     }
@@ -165,11 +158,11 @@ class execution {
     } else {
       call(n);
     }
-    if (uses_.data() != nullptr) end_inputs(n);
+    if (uses_ != nullptr) end_inputs(n);
   }
 
   /// Whether running a node is no more than calling its function: nobody watches, no result ends before the run.
-  [[nodiscard]] bool is_plain() const noexcept { return watching_ == nullptr && uses_.data() == nullptr; }
+  [[nodiscard]] bool is_plain() const noexcept { return watching_ == nullptr && uses_ == nullptr; }
   [[nodiscard]] bool is_watched() const noexcept { return watching_ != nullptr; }
 
   /// Prepares for steps where the nodes for which `is_done(n)` holds have been run already: fills `ready` as ready()
@@ -182,7 +175,7 @@ class execution {
     plan::links const& links = plan_.linked();
     ready.clear();
     ready.reserve(plan_.size());
-    waiting_ = scratch_array<std::atomic<std::uint32_t>>{plan_.size()};
+    waiting_.reset(plan_.size());
     links_ = &links;
     for (node_id n = 0; n < plan_.size(); ++n) ::new (&waiting_[n]) std::atomic<std::uint32_t>{links.waits_for[n]};
     std::uint32_t sinks = links.sinks;
@@ -301,7 +294,7 @@ class execution {
   /// any more, and calls `on_ready(d)` as step does.
   template <class OnReady, class OnUnused>
   void release(node_id n, OnReady&& on_ready, OnUnused&& on_unused) {
-    if (uses_.data() != nullptr) {
+    if (uses_ != nullptr) {
       for (std::uint32_t const edge : plan_.edges(n)) {
         if ((edge & constant_edge) != 0 || uses_[edge].fetch_sub(1, std::memory_order_acq_rel) != 1) continue;
         if (alive_[edge]) end_result(edge);
@@ -327,7 +320,7 @@ class execution {
 
   /// The task whose exception finish() threw; null after a success or a cancellation.
   [[nodiscard]] node const* failed() const noexcept {
-    return failed_.load(std::memory_order_acquire) ? failed_task_.get() : nullptr;
+    return failed_.load(std::memory_order_acquire) ? failed_task_ : nullptr;
   }
 
   /// After finish(), once for each i: the value of the plan's i-th output, moved out at its last mention among them.
@@ -344,6 +337,23 @@ class execution {
   }
 
  private:
+  execution(dally::plan const& of, std::nullptr_t /*without memory*/) noexcept
+      : plan_{of},
+        run_{of},
+        interrupts_{stop_on_interrupt::handled()},
+        sinks_left_{of.size() == 0 ? 0U : 1U} {}
+
+  // Ends what only some runs have.
+  [[gnu::cold, gnu::noinline]] void end() noexcept {
+    end_observation(outcome::skipped);
+    for (node_id n = 0; uses_ != nullptr && n < plan_.size(); ++n) {
+      if (alive_[n]) end_result(n);
+    }
+    for (node const* const held : {failed_task_, continuation_}) {
+      if (held != nullptr) held->release();
+    }
+  }
+
   friend bool continue_run(execution& job, node_id n, node const* next, void* result);
   friend void repeat_failed_tasks(execution& job);
   friend bool call_until_done(execution& job, node_id n, unsigned& attempt) noexcept;
@@ -388,9 +398,10 @@ class execution {
     bool const stop_seen = stopped();
     end_observation(stop_seen ? outcome::skipped : outcome::failed);
     if (stop_on_interrupt::received_so_far() != interrupts_) stop_on_interrupt::handle();
-    if (stop_seen) refuse<cancelled>({"the run was cancelled before all of its tasks had run: a stop was requested"});
-    refuse<error>({"the scheduler returned before all ", decimal(size()),
-                   " tasks had run: it must step every node that becomes ready"});
+    if (stop_seen) throw cancelled{"the run was cancelled before all of its tasks had run: a stop was requested"};
+    refuse(&throw_saying<error>,
+           "the scheduler returned before all %u tasks had run: it must step every node that becomes ready",
+           unsigned{size()});
   }
 
   // Keeps the first exception; called in a handler.
@@ -399,13 +410,14 @@ class execution {
     if (failing_.exchange(true, std::memory_order_relaxed)) return;
     error_ = std::current_exception();
     task.retain();
-    failed_task_ = node_ref{&task};
+    failed_task_ = &task;
     failed_.store(true, std::memory_order_release);
   }
 
   [[gnu::cold, gnu::noinline]] void track() {
-    uses_ = scratch_array<std::atomic<std::uint32_t>>{size()};
-    alive_ = scratch_array<bool>{size()};
+    tracked_.reset(size() * (sizeof *uses_ + sizeof *alive_));
+    uses_ = reinterpret_cast<std::atomic<std::uint32_t>*>(tracked_.data());
+    alive_ = reinterpret_cast<bool*>(uses_ + size());
     for (node_id n = 0; n < size(); ++n) {
       ::new (&uses_[n]) std::atomic<std::uint32_t>{plan_.uses()[n]};
       alive_[n] = false;
@@ -451,7 +463,7 @@ class execution {
     try {
       if (type.result->boxed) [[unlikely]]
         to = allocate_box(*type.result);
-      inputs const in{plan_.edges(n).begin(), plan_.slots(), values_.data(), plan_.constants(), uses_.data()};
+      inputs const in{plan_.edges(n).begin(), plan_.slots(), values_.data(), plan_.constants(), uses_};
       node const* const next = type.invoke(task, in, to);
       bool const there = next == nullptr || type.resume(*this, n, next, to);
       if (type.result->tracked) [[unlikely]]
@@ -501,8 +513,9 @@ class execution {
   bool (*repeat_)(execution& job, node_id n, unsigned& attempt) noexcept = nullptr;
   scratch_array<std::byte> values_;
   scratch_array<std::atomic<std::uint32_t>> waiting_;  // by node: results that it still waits for
-  scratch_array<std::atomic<std::uint32_t>> uses_;     // by node: consumers that have not finished
-  scratch_array<bool> alive_;                          // by node: a tracked result is in its slot
+  scratch_array<std::byte> tracked_;
+  std::atomic<std::uint32_t>* uses_ = nullptr;  // by node: consumers that have not finished; null: none counts
+  bool* alive_ = nullptr;                       // by node: a tracked result is in its slot
   bool (*asked_to_stop_)(execution const& job) noexcept = nullptr;
   std::stop_token const* stop_token_ = nullptr;
   std::atomic<bool> failing_{false};
@@ -511,11 +524,11 @@ class execution {
   unsigned interrupts_;
   std::atomic<std::uint32_t> sinks_left_;  // 1 until ready() counts them: what was never begun is not finished
   std::exception_ptr error_;
-  node_ref failed_task_;
+  node const* failed_task_ = nullptr;   // held
   void const* scheduler_ = nullptr;
   // Of a run inside another.
   execution const* outer_ = nullptr;
-  node_ref continuation_;
+  node const* continuation_ = nullptr;  // held
 };
 
 }  // namespace dally

@@ -19,7 +19,7 @@ namespace dally {
   unsigned const retries = task.extras() != nullptr ? task.extras()->options.retries : 0;
   if (retries == 0) return job.call(n);
   auto const each_input = [&](auto const& visit) {
-    if (job.uses_.data() == nullptr) return;
+    if (job.uses_ == nullptr) return;
     for (std::uint32_t const edge : job.plan_.edges(n)) {
       if ((edge & constant_edge) == 0) visit(job.uses_[edge]);
     }
@@ -33,7 +33,7 @@ namespace dally {
     try {
       if (type.boxed) to = allocate_box(type);
       inputs const in{job.plan_.edges(n).begin(), job.plan_.slots(), job.values_.data(), job.plan_.constants(),
-                      job.uses_.data()};
+                      job.uses_};
       node const* const next = task.type().invoke(task, in, to);
       bool const there = next == nullptr || task.type().resume(job, n, next, to);
       if (type.tracked) job.keep(n, to, there);

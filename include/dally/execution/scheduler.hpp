@@ -36,7 +36,7 @@ class any_scheduler {
     }
     type_ = &table<model>;
   }
-  any_scheduler(any_scheduler const& other) {
+  [[gnu::noinline]] any_scheduler(any_scheduler const& other) {
     storage_[0] = other.storage_[0];
     storage_[1] = other.storage_[1];
     if (other.type_ != nullptr && other.type_->copy != nullptr) storage_[0] = other.type_->copy(other.storage_[0]);
@@ -53,6 +53,11 @@ class any_scheduler {
 
   [[nodiscard]] explicit operator bool() const noexcept { return type_ != nullptr; }
 
+  /// Runs `job` on a copy of the scheduler, which must not be empty.
+  [[gnu::noinline]] void run_copy(execution& job) const {
+    any_scheduler running{*this};
+    running.run(job);
+  }
   /// Runs `job` on the scheduler, which must not be empty.
   void run(execution& job) { type_->run(storage_, job); }
 

@@ -6,11 +6,11 @@
 #include <concepts>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <memory>
 #include <new>
 #include <source_location>
 #include <string>
-#include <string_view>
 #include <utility>
 
 #include "dally/core/key.hpp"
@@ -180,16 +180,17 @@ class node {
   /// What to call the task in pictures, errors and profiles. Cost: may read a symbol table at the first call.
   [[nodiscard, gnu::cold]] std::string label() const {
     if (node_extras const* const given = extras(); given != nullptr && !given->options.name.empty()) {
-      return given->options.name;
+      return {given->options.name.data(), given->options.name.size()};
     }
     if (std::string known = type_->label(*this); !known.empty()) return known;
-    return joined({"function at ", place_text()});
+    return formatted("function at %s", place_text().c_str());
   }
 
   /// File name and line of place(), as `file.cpp:12`.
   [[nodiscard, gnu::cold]] std::string place_text() const {
-    std::string_view const file = place_.file_name();
-    return joined({file.substr(file.rfind('/') + 1), ":", decimal(place_.line())});  // npos + 1 is 0
+    char const* const file = place_.file_name();
+    char const* const folders_end = std::strrchr(file, '/');
+    return formatted("%s:%u", folders_end != nullptr ? folders_end + 1 : file, unsigned{place_.line()});
   }
 
   /// Who this task is; unique in this process.

@@ -51,7 +51,7 @@ class plan {
   plan(plan const&) = delete;
   plan& operator=(plan const&) = delete;
   [[gnu::noinline]] ~plan() {
-    for (std::size_t i = 0; i < output_count_; ++i) kept_[i]->release();
+    while (kept_count_ != 0) kept_[--kept_count_]->release();
   }
 
   [[nodiscard]] std::uint32_t size() const noexcept { return size_; }
@@ -79,7 +79,7 @@ class plan {
   /// Units: bytes of slots in one run.
   [[nodiscard]] std::size_t slot_bytes() const noexcept { return slot_bytes_; }
   /// How many consumers each result has, outputs counted as one each; null if no result needs an early end.
-  [[nodiscard]] std::uint32_t const* uses() const noexcept { return uses_.data(); }
+  [[nodiscard]] std::uint32_t const* uses() const noexcept { return uses_; }
 
   /// What a run must know of tasks that have `retries`; null if none has.
   [[nodiscard]] retry_rules const* retries() const noexcept { return retries_; }
@@ -94,8 +94,7 @@ class plan {
     node_id* ready = nullptr;             ///< nodes that wait for nothing, in order
     std::uint32_t ready_count = 0;
     std::uint32_t sinks = 0;  ///< nodes that nobody takes from: when all are done, everything is
-    scratch_array<std::uint32_t> by_node{};
-    scratch_array<std::uint32_t> rows{};
+    scratch_array<std::uint32_t> memory{};
   };
 
   /// Built at the first call, by whichever thread; a run in the plan's order does not need it.
@@ -105,6 +104,8 @@ class plan {
   }
 
  private:
+  explicit plan(std::size_t output_count) noexcept : output_count_{output_count} {}
+
   static constexpr std::size_t small_results = std::size_t{32} << 20;
 
   /// What is known of the graph before its arrays are made.
@@ -172,13 +173,14 @@ class plan {
   std::uint32_t* slots_ = nullptr;
   std::uint32_t* edges_ = nullptr;
   std::uint32_t* output_edges_ = nullptr;
+  std::uint32_t* uses_ = nullptr;
   std::uint32_t size_ = 0;
   bool is_chain_ = true;
   std::size_t output_count_;
+  std::size_t kept_count_ = 0;
   std::size_t slot_bytes_ = 0;
   retry_rules const* retries_ = nullptr;
   bool has_here_ = false;
-  scratch_array<std::uint32_t> uses_;
   scratch_list<order_edge> order_edges_;
   mutable std::mutex linking_;
   mutable std::atomic<links const*> links_{nullptr};
@@ -186,7 +188,7 @@ class plan {
 };
 
 [[gnu::noinline]] inline plan::plan(node const* const* outputs, std::size_t output_count)
-    : output_count_{output_count} {
+    : plan{output_count} {  // from here on a failure is undone by the destructor
   node_marks& marks = node_marks::mine();
   struct cleared {
     node_marks& marks;
@@ -199,21 +201,21 @@ class plan {
   size_ = static_cast<std::uint32_t>(tasks_.size());
   if (tasks_.size() >= constant_edge || all.edges >= constant_edge) refuse_size(all.edges);
   if (!ids_are_ranks || all.merge != nullptr) {
-    by_rank_ = scratch_array<node_id>{size_};
+    by_rank_.reset(size_);
     for (node_id n = 0; n < size_; ++n) by_rank_[marks.rank(tasks_[n])] = n;
     if (all.merge != nullptr) all.merge(*this, marks);
   }
   allocate(all);
   write(outputs, marks);
   if (all.arrange != nullptr) all.arrange(*this, outputs, marks);
-  by_rank_ = {};
-  if (all.rules != nullptr) count_uses();
+  by_rank_.reset(0);
+  if (uses_ != nullptr) count_uses();
   retries_ = all.retries;
   has_here_ = all.here;
   if (retries_ != nullptr) retries_->check(*this);
-  for (std::size_t i = 0; i < output_count; ++i) {
-    outputs[i]->retain();
-    kept_[i] = outputs[i];
+  for (; kept_count_ < output_count; ++kept_count_) {
+    outputs[kept_count_]->retain();
+    kept_[kept_count_] = outputs[kept_count_];
   }
 }
 
@@ -251,14 +253,15 @@ class plan {
 
 [[gnu::noinline]] inline void plan::allocate(survey const& all) {
   std::size_t const pointers = all.constants + output_count_;
-  std::size_t const numbers = 2 * std::size_t{size_} + 1 + all.edges + output_count_;
-  memory_ = scratch_array<std::byte>{pointers * sizeof(void*) + numbers * sizeof(std::uint32_t)};
+  std::size_t const numbers = (all.rules != nullptr ? 3 : 2) * std::size_t{size_} + 1 + all.edges + output_count_;
+  memory_.reset(pointers * sizeof(void*) + numbers * sizeof(std::uint32_t));
   kept_ = reinterpret_cast<node const**>(memory_.data());
   constants_ = reinterpret_cast<void const**>(kept_ + output_count_);
   first_edge_ = reinterpret_cast<std::uint32_t*>(constants_ + all.constants);
   slots_ = first_edge_ + size_ + 1;
   output_edges_ = slots_ + size_;
   edges_ = output_edges_ + output_count_;
+  if (all.rules != nullptr) uses_ = edges_ + all.edges;
 }
 
 // Writes down edges, slots and outputs of tasks_.
@@ -311,9 +314,10 @@ class plan {
 }
 
 [[gnu::cold, gnu::noinline]] inline void plan::refuse_size(std::size_t edges) const {
-  refuse<graph_error>({"a graph of ", decimal(tasks_.size()), " tasks and ", decimal(edges),
-                       " edges is too large for one run: at most 2,147,483,647 of each, and 16 GiB of results "
-                       "of 64 bytes or less"});
+  refuse(&throw_saying<graph_error>,
+         "a graph of %zu tasks and %zu edges is too large for one run: at most 2,147,483,647 of each, and 16 GiB of "
+         "results of 64 bytes or less",
+         tasks_.size(), edges);
 }
 
 /// Of equal pure calls, before the edges are written, the first stands for all: found by content in an open-addressed
@@ -362,7 +366,6 @@ class plan {
 }
 
 [[gnu::cold, gnu::noinline]] inline void plan::count_uses() {
-  uses_ = scratch_array<std::uint32_t>{size_};
   for (node_id n = 0; n < size_; ++n) uses_[n] = 0;
   // The outputs stand before the edges in memory: each counts as a use.
   for (std::uint32_t const* e = output_edges_; e != edges_ + first_edge_[size_]; ++e) {
@@ -375,8 +378,9 @@ class plan {
   if (links const* const built = links_.load(std::memory_order_relaxed)) return *built;
   links& all = link_storage_;
   std::size_t const size = size_;
-  all.by_node = scratch_array<std::uint32_t>{2 * size + 1};
-  all.first = all.by_node.data();
+  // Room for all nodes to be ready.
+  all.memory.reset(3 * size + 1 + first_edge_[size] + order_edges_.size());
+  all.first = all.memory.data();
   all.waits_for = all.first + size + 1;
   for (std::size_t n = 0; n <= 2 * size; ++n) all.first[n] = 0;
   auto const each_edge = [&](auto const& visit) {
@@ -400,8 +404,7 @@ class plan {
     all.first[n] = end;  // the row's end: filling backwards turns it into its beginning
   }
   all.first[size] = end;
-  all.rows = scratch_array<std::uint32_t>{std::size_t{end} + all.ready_count};
-  all.dependents = all.rows.data();
+  all.dependents = all.waits_for + size;
   all.ready = all.dependents + end;
   each_edge([&](node_id before, node_id after) { all.dependents[--all.first[before]] = after; });
   std::uint32_t ready = 0;

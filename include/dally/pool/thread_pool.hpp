@@ -5,8 +5,9 @@
 #include <cstddef>
 #include <cstdint>
 #include <ctime>
-#include <memory>
 #include <mutex>
+#include <new>
+#include <utility>
 
 #include "dally/core/error.hpp"
 #include "dally/core/process.hpp"
@@ -54,10 +55,10 @@ class thread_pool {
 
   [[gnu::cold]] explicit thread_pool(unsigned workers) : size_{workers} {
     if (workers == 0 || workers > most_workers) {
-      refuse<config_error>(
-          {"a pool of ", decimal(workers), " workers: between 1 and ", decimal(most_workers), " are allowed"});
+      refuse(&throw_saying<config_error>, "a pool of %u workers: between 1 and %u are allowed", workers,
+             most_workers);
     }
-    crew_ = std::make_unique<crew>(size_);
+    crew_ = new crew{size_};
   }
   thread_pool(thread_pool const&) = delete;
   thread_pool& operator=(thread_pool const&) = delete;
@@ -65,11 +66,9 @@ class thread_pool {
   /// Waits until the threads are through with what they have joined, and joins them. No thread may open work
   /// meanwhile or later.
   [[gnu::cold]] ~thread_pool() {
-    if (forked()) {
-      static_cast<void>(crew_.release());  // its threads are the parent's
-      return;
-    }
+    if (forked()) return;  // the crew's threads are the parent's
     crew_->stop();
+    delete crew_;
   }
 
   /// Whether somebody has opened work and not closed it.
@@ -112,15 +111,16 @@ class thread_pool {
   class crew;
 
   struct member {
-    os_thread thread;
-    crew* of = nullptr;
-    unsigned index = 0;
+    crew* of;
+    unsigned index;
+    member* next;
+    os_thread thread{};
   };
 
   // What the threads share. On the heap, so that the child of a fork can leave its parent's behind.
   class crew {
    public:
-    explicit crew(unsigned workers) : size{workers - 1}, members{new member[workers - 1]} {}
+    explicit crew(unsigned workers) : size{workers - 1} {}
 
     /// A thread that searches looks at everything before it sleeps, in this order: it counts itself a sleeper, counts
     /// itself off the searchers, looks once more, sleeps. Who makes work visible looks at the searchers, then at the
@@ -152,10 +152,10 @@ class thread_pool {
         stopping = true;
       }
       for (unsigned i = 0; i < size; ++i) spot.release();
-      for (unsigned i = 0; i < size; ++i) members[i].thread.join();
+      while (members != nullptr) delete std::exchange(members, members->next);  // joins it
     }
 
-    std::mutex mutex;  // guards open, stopping, watcher, refused, and helpers_ of the open work
+    std::mutex mutex;  // guards open, stopping, watcher, refused, members, and helpers_ of the open work
     std::condition_variable left;
     shared_work* open = nullptr;  // the newest; linked
     bool stopping = false;
@@ -163,7 +163,7 @@ class thread_pool {
     unsigned watcher = 0;  // the thread that sleeps for a while only, then looks after what wants it
     std::atomic<bool> refused{false};
     unsigned const size;
-    std::unique_ptr<member[]> const members;
+    member* members = nullptr;  // linked
     std::atomic<unsigned> started{0};
     alignas(64) std::atomic<unsigned> searching{0};
     std::atomic<unsigned> sleepers{0};
@@ -181,13 +181,13 @@ class thread_pool {
       std::lock_guard const lock{mutex};
       unsigned const next = started.load(std::memory_order_relaxed);
       if (stopping || next == size || refused.load(std::memory_order_relaxed)) return false;
-      member& m = members[next];
-      m.of = this;
-      m.index = next + 1;
-      if (m.thread.start(&run_member, &m) != 0) {
+      auto* const m = new (std::nothrow) member{this, next + 1, members};
+      if (m == nullptr || m->thread.start(&run_member, m) != 0) {
+        delete m;
         refused.store(true, std::memory_order_relaxed);  // until somebody opens work again
         return false;
       }
+      members = m;
       started.store(next + 1, std::memory_order_relaxed);
       return true;
     }
@@ -312,18 +312,16 @@ class thread_pool {
       renew();
   }
 
-  [[gnu::cold]] void renew() {
+  [[gnu::cold, gnu::noinline]] void renew() {
     std::lock_guard const lock{process_state::instance().mutex};
     if (!forked()) return;
-    auto fresh = std::make_unique<crew>(size_);
-    static_cast<void>(crew_.release());  // the parent's: its mutex may be locked for ever
-    crew_ = std::move(fresh);
+    crew_ = new crew{size_};  // the old one is the parent's: its mutex may be locked for ever
     generation_.store(process_state::instance().fork_generation(), std::memory_order_release);  // to forked()
   }
 
   unsigned size_;
   std::atomic<unsigned> generation_{process_state::instance().fork_generation()};
-  std::unique_ptr<crew> crew_;
+  crew* crew_ = nullptr;
 };
 
 /// The pool of `workers` that everybody in this process shares; started at first need, joined at exit. Null once the

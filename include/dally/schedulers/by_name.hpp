@@ -34,12 +34,12 @@ class named_scheduler {
   }
   [[nodiscard]] any_scheduler make(unsigned workers) const { return make_(workers); }
 
-  /// What a name may be, for messages.
-  [[nodiscard, gnu::cold, gnu::noinline]] static std::string all() {
-    std::string names = "\"threads\", \"synchronous\"";
-    for (named_scheduler const* s = first_; s != nullptr; s = s->next_) names = joined({names, ", \"", s->name_, "\""});
-    if (find("processes") == nullptr) names = joined({names, " and, with <dally/processes.hpp>, \"processes\""});
-    return names;
+  /// Says what a name may be; `so_far` is what stands before it.
+  [[noreturn, gnu::cold, gnu::noinline]] static void refuse_name(char const* so_far,
+                                                                 named_scheduler const* next = first_) {
+    if (next != nullptr) refuse_name(formatted("%s, \"%s\"", so_far, next->name_).c_str(), next->next_);
+    refuse(&throw_saying<config_error>, "%s%s", so_far,
+           find("processes") == nullptr ? " and, with <dally/processes.hpp>, \"processes\"" : "");
   }
 
  private:
@@ -60,10 +60,11 @@ class named_scheduler {
   if (std::strcmp(name, "synchronous") == 0) return synchronous{};
   if (named_scheduler const* const known = named_scheduler::find(name)) return known->make(workers);
   if (std::strcmp(name, "processes") == 0) {
-    refuse<config_error>(
-        {asked_by, "the scheduler \"processes\" is not in this program: include <dally/processes.hpp>"});
+    refuse(&throw_saying<config_error>,
+           "%sthe scheduler \"processes\" is not in this program: include <dally/processes.hpp>", asked_by);
   }
-  refuse<config_error>({asked_by, "unknown scheduler \"", name, "\": allowed are ", named_scheduler::all()});
+  named_scheduler::refuse_name(
+      formatted("%sunknown scheduler \"%s\": allowed are \"threads\", \"synchronous\"", asked_by, name).c_str());
 }
 
 /// The scheduler that these values of DALLY_SCHEDULER and DALLY_WORKERS ask for; null for what is not set.
@@ -75,8 +76,8 @@ class named_scheduler {
     char const* at = workers;
     while (*at >= '0' && *at <= '9' && at != workers + 4) count = count * 10 + static_cast<unsigned>(*at++ - '0');
     if (*at != '\0' || count == 0 || count > thread_pool::most_workers) {
-      refuse<config_error>({"DALLY_WORKERS=\"", workers, "\": a whole number from 1 to ",
-                            decimal(thread_pool::most_workers), " is allowed"});
+      refuse(&throw_saying<config_error>, "DALLY_WORKERS=\"%s\": a whole number from 1 to %u is allowed", workers,
+             thread_pool::most_workers);
     }
   }
   return scheduler_by_name(name != nullptr ? name : "threads", count, "DALLY_SCHEDULER: ");

@@ -4,7 +4,6 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
-#include <memory>
 #include <mutex>
 #include <new>
 #include <utility>
@@ -32,10 +31,13 @@ namespace dally {
 /// when the pool thread finds the caller held up by one: it may be waiting for another task of this graph.
 class crew_run final : public shared_work {
  public:
-  crew_run(execution& job, thread_pool& pool) : job_{job}, pool_{pool}, slots_{std::make_unique<slot[]>(pool.size())} {}
+  crew_run(execution& job, thread_pool& pool) : job_{job}, pool_{pool}, slots_{new slot[pool.size()]} {}
+  crew_run(crew_run const&) = delete;
+  crew_run& operator=(crew_run const&) = delete;
+  [[gnu::cold, gnu::noinline]] ~crew_run() { delete[] slots_; }
 
   /// The caller's part, as worker 0. Errors: std::bad_alloc, before anything has run.
-  [[gnu::noinline]] void run() {
+  [[gnu::cold, gnu::noinline]] void run() {
     bool const to_be_looked_after = pool_.open(*this);
     if (job_.is_watched()) {
       go_over();  // observers slow every task down
@@ -103,7 +105,7 @@ class crew_run final : public shared_work {
   // ---------------------------------------------------------------------------------------------------------
 
   /// Runs node after node until all have been run, the run has stopped, or it goes over to steps: then true.
-  [[gnu::noinline]] bool run_alone() noexcept {
+  [[gnu::cold, gnu::noinline]] bool run_alone() noexcept {
     using clock = std::chrono::steady_clock;
     constexpr std::int64_t long_task = 250;      // ns, on the average of a block
     constexpr std::int64_t long_block = 20'000;  // ns, for one task: enough said
@@ -319,7 +321,7 @@ class crew_run final : public shared_work {
   bool const has_here_{job_.plan().has_here()};
   scratch_array<left_task> left_tasks_{has_here_ ? job_.size() : 0};
   std::atomic<left_task*> left_{nullptr};
-  std::unique_ptr<slot[]> slots_;
+  slot* const slots_;
   std::mutex going_over_;
   scratch_list<node_id> roots_;  // ready when the steps began
   node_id held_ = nobody;        // what the caller was running then

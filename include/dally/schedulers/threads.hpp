@@ -25,19 +25,20 @@ class threads {
   threads() = default;
   explicit threads(unsigned workers) : workers_{workers} {
     if (workers == 0 || workers > thread_pool::most_workers) {
-      refuse<config_error>({"threads{", decimal(workers), "}: between 1 and ", decimal(thread_pool::most_workers),
-                            " workers are allowed; threads{} uses all cores"});
+      refuse(&throw_saying<config_error>,
+             "threads{%u}: between 1 and %u workers are allowed; threads{} uses all cores", workers,
+             thread_pool::most_workers);
     }
   }
   explicit threads(thread_pool& pool) noexcept : workers_{pool.size()}, pool_{&pool} {}
 
   [[nodiscard]] unsigned workers() const { return workers_ != 0 ? workers_ : available_workers(); }
 
-  void run(execution& job) const {
+  [[gnu::cold]] void run(execution& job) const {
     // Where each node waits for the one before it, or one worker does it all, the plan's order is the only one needed.
-    if (job.plan().is_chain() || workers() == 1) return job.sweep(0, job.size());
-    thread_pool* const pool = pool_ != nullptr ? pool_ : shared_pool(workers());
-    if (pool == nullptr) return job.sweep(0, job.size());
+    unsigned const count = job.plan().is_chain() ? 1 : workers();
+    thread_pool* const pool = count == 1 || pool_ != nullptr ? pool_ : shared_pool(count);
+    if (count == 1 || pool == nullptr) return job.sweep(0, job.size());
     crew_run{job, *pool}.run();
   }
 

@@ -141,10 +141,8 @@ class dot_text final : public picture_sink {
     failed = errno;
   }
   if (opened && !special) ::unlink(beside.c_str());
-  beside.clear();
-  beside.print(opened ? "writing \"%s\" failed: %s" : "cannot write \"%s\": %s", path, std::strerror(failed));
-  if (opened) throw resource_error{joined({beside.view()}), failed};
-  refuse_picture(beside);
+  if (opened) throw resource_error{formatted("writing \"%s\" failed: %s", path, std::strerror(failed)), failed};
+  refuse(&throw_saying<config_error>, "cannot write \"%s\": %s", path, std::strerror(failed));
 }
 
 /// How <dally/visualize.hpp> enters: writes the bytes of a picture.
@@ -166,11 +164,10 @@ inline constinit picture_renderer render_picture = nullptr;
   } else if (format < 5 && render_picture != nullptr) {
     render_picture(picture, graph, options, formats[format]);
   } else {
-    picture.print("\"%s\": %s", file.c_str(),
-                  format == 5 ? "the suffix says the format; allowed are .dot, .gv, .svg, .png, .pdf"
-                              : ".svg, .png and .pdf need #include <dally/visualize.hpp> and the target "
-                                "dally::graphviz (-lgvc -lcgraph); .dot and .gv need nothing");
-    refuse_picture(picture);
+    refuse(&throw_saying<config_error>, "\"%s\": %s", file.c_str(),
+           format == 5 ? "the suffix says the format; allowed are .dot, .gv, .svg, .png, .pdf"
+                       : ".svg, .png and .pdf need #include <dally/visualize.hpp> and the target "
+                         "dally::graphviz (-lgvc -lcgraph); .dot and .gv need nothing");
   }
   write_file(file.c_str(), picture.view());
 }

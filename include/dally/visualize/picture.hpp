@@ -123,10 +123,6 @@ class growing_text : private scratch_memory {
   std::size_t size_ = 0;
 };
 
-[[noreturn, gnu::cold, gnu::noinline]] inline void refuse_picture(growing_text const& why) {
-  throw config_error{why.c_str()};
-}
-
 /// Memory of many arrays that end together: no array needs a destructor of its own.
 class scratch_pool {
  public:
@@ -198,15 +194,13 @@ class box_color {
   unsigned rankdir = 0, engine = 4;
   while (rankdir < 4 && options.rankdir != words[rankdir]) ++rankdir;
   while (engine < 12 && options.engine != words[engine]) ++engine;
-  char const* const wrong = rankdir == 4   ? "rankdir \"%v\": allowed are BT, TB, LR, RL"
-                            : engine == 12 ? "engine \"%v\": allowed are dot, neato, fdp, sfdp, circo, twopi, osage"
-                            : options.max_nodes == 0 ? "max_nodes 0: at least 1 is needed to draw anything"
-                                                     : nullptr;
-  if (wrong == nullptr) return;
-  std::string_view const given = rankdir == 4 ? options.rankdir : options.engine;
-  growing_text mistake;
-  mistake.print(wrong, given.data(), given.size());
-  refuse_picture(mistake);
+  if (rankdir == 4 || engine == 12) {
+    std::string_view const given = rankdir == 4 ? options.rankdir : options.engine;
+    refuse(&throw_saying<config_error>, "%s \"%.*s\": allowed are %s", rankdir == 4 ? "rankdir" : "engine",
+           static_cast<int>(given.size()), given.data(),
+           rankdir == 4 ? "BT, TB, LR, RL" : "dot, neato, fdp, sfdp, circo, twopi, osage");
+  }
+  if (options.max_nodes == 0) throw config_error{"max_nodes 0: at least 1 is needed to draw anything"};
 }
 
 /// Begins a picture of that many boxes and arrows.
