@@ -40,7 +40,7 @@ class block_cache {
   static block_cache& instance() noexcept;
 
   /// At least `blocks` blocks in a row. Errors: resource_error when the system refuses memory.
-  [[nodiscard, gnu::cold, gnu::noinline]] void* acquire(std::size_t blocks) {
+  [[nodiscard, gnu::cold]] void* acquire(std::size_t blocks) {
     blocks = std::bit_ceil(blocks);
     {
       std::lock_guard const lock{process_state::instance().mutex};
@@ -56,7 +56,7 @@ class block_cache {
   }
 
   /// Takes back what acquire(blocks) returned; keeps it if not too much is spare already.
-  [[gnu::cold, gnu::noinline]] void release(void* memory, std::size_t blocks) noexcept {
+  [[gnu::cold]] void release(void* memory, std::size_t blocks) noexcept {
     blocks = std::bit_ceil(blocks);
     {
       std::lock_guard const lock{process_state::instance().mutex};
@@ -167,7 +167,7 @@ class scratch_memory {
   [[gnu::noinline]] void replace(std::size_t bytes) { *this = scratch_memory{bytes}; }
 
   /// Room for at least `needed` bytes, twice the old where that is more: moves the first `used` there.
-  [[gnu::cold, gnu::noinline]] void grow(std::size_t used, std::size_t needed) {
+  [[gnu::cold]] void grow(std::size_t used, std::size_t needed) {
     std::size_t const grown = bytes_ * 2 > needed ? bytes_ * 2 : needed < 64 ? 64 : needed;
     void* const fresh = acquire_scratch(grown);
     if (memory_ != nullptr) {

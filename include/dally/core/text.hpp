@@ -14,7 +14,7 @@
 namespace dally {
 
 /// The pieces as one text. For messages: chains of `+` would cost every including program kilobytes.
-[[gnu::cold, gnu::noinline]] inline std::string joined(std::initializer_list<std::string_view> pieces) {
+[[gnu::cold]] inline std::string joined(std::initializer_list<std::string_view> pieces) {
   std::size_t size = 0;
   for (std::string_view const piece : pieces) size += piece.size();
   std::string text(size, '\0');
@@ -28,7 +28,7 @@ namespace dally {
 
 /// Throws an E that says these pieces.
 template <class E>
-[[noreturn, gnu::cold, gnu::noinline]] void refuse(std::initializer_list<std::string_view> pieces) {
+[[noreturn, gnu::cold]] void refuse(std::initializer_list<std::string_view> pieces) {
   throw E{joined(pieces)};
 }
 
@@ -41,7 +41,7 @@ struct freed_text {
 };
 
 /// What vprintf would print; returns its length. Errors: std::bad_alloc.
-[[gnu::cold, gnu::noinline]] inline std::size_t print(freed_text& to, char const* format, std::va_list values) {
+[[gnu::cold]] inline std::size_t print(freed_text& to, char const* format, std::va_list values) {
   int const length = ::vasprintf(&to.text, format, values);
   if (length < 0) throw std::bad_alloc{};
   return static_cast<std::size_t>(length);
@@ -50,7 +50,7 @@ struct freed_text {
 }  // namespace detail
 
 /// What printf would print. A call costs an including program a third of one of joined, and compilers check it.
-[[gnu::cold, gnu::noinline, gnu::format(printf, 1, 2)]] inline std::string formatted(char const* format, ...) {
+[[gnu::cold, gnu::format(printf, 1, 2)]] inline std::string formatted(char const* format, ...) {
   std::va_list values;
   va_start(values, format);
   detail::freed_text printed{nullptr};
@@ -61,13 +61,13 @@ struct freed_text {
 
 /// Throws an E that says this.
 template <class E>
-[[noreturn, gnu::cold, gnu::noinline]] void throw_saying(char const* what) {
+[[noreturn, gnu::cold]] void throw_saying(char const* what) {
   throw E{what};
 }
 
 /// Throws what printf would print: `refuse(&throw_saying<config_error>, "a pool of %u workers", n)`.
-[[noreturn, gnu::cold, gnu::noinline, gnu::format(printf, 2, 3)]] inline void refuse(void (*thrower)(char const* what),
-                                                                                     char const* format, ...) {
+[[noreturn, gnu::cold, gnu::format(printf, 2, 3)]] inline void refuse(void (*thrower)(char const* what),
+                                                                      char const* format, ...) {
   std::va_list values;
   va_start(values, format);
   detail::freed_text printed{nullptr};

@@ -171,7 +171,7 @@ class execution {
   ///
   /// Errors  std::bad_alloc, resource_error; then nothing has changed
   template <class IsDone, class IsHeld>
-  void prepare_steps(scratch_list<node_id>& ready, IsDone&& is_done, IsHeld&& is_held) {
+  [[gnu::cold]] void prepare_steps(scratch_list<node_id>& ready, IsDone&& is_done, IsHeld&& is_held) {
     plan::links const& links = plan_.linked();
     ready.clear();
     ready.reserve(plan_.size());
@@ -338,10 +338,7 @@ class execution {
 
  private:
   execution(dally::plan const& of, std::nullptr_t /*without memory*/) noexcept
-      : plan_{of},
-        run_{of},
-        interrupts_{stop_on_interrupt::handled()},
-        sinks_left_{of.size() == 0 ? 0U : 1U} {}
+      : plan_{of}, run_{of}, interrupts_{stop_on_interrupt::handled()}, sinks_left_{of.size() == 0 ? 0U : 1U} {}
 
   // Ends what only some runs have.
   [[gnu::cold, gnu::noinline]] void end() noexcept {
@@ -524,7 +521,7 @@ class execution {
   unsigned interrupts_;
   std::atomic<std::uint32_t> sinks_left_;  // 1 until ready() counts them: what was never begun is not finished
   std::exception_ptr error_;
-  node const* failed_task_ = nullptr;   // held
+  node const* failed_task_ = nullptr;  // held
   void const* scheduler_ = nullptr;
   // Of a run inside another.
   execution const* outer_ = nullptr;

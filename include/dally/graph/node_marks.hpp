@@ -42,6 +42,9 @@ class node_marks {
     return true;
   }
 
+  /// The same, as a call: for where few are marked, or code is to be small.
+  [[gnu::noinline]] bool mark_apart(node const* n) { return mark(n); }
+
   /// Whether all marked nodes are of one arena.
   [[nodiscard]] bool one_arena() const noexcept { return one_arena_; }
 
@@ -111,7 +114,7 @@ class node_marks {
  private:
   // Forgotten when it dies: destructors that run later in the thread, or after main, may plan once more.
   struct owner {
-    ~owner() { delete std::exchange(mine_, nullptr); }
+    [[gnu::cold]] ~owner() { delete std::exchange(mine_, nullptr); }
   };
   [[gnu::cold, gnu::noinline]] static node_marks& make_mine() {
     static thread_local owner at_thread_exit;

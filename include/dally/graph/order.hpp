@@ -126,7 +126,7 @@ class depth_first_walk {
                                                         node_marks& marks, scratch_list<node const*>& nodes) {
   nodes.clear();
   auto const enter = [&](node const* n, bool is_value) {
-    if (!is_value && marks.mark(n)) nodes.push_back(n);
+    if (!is_value && marks.mark_apart(n)) nodes.push_back(n);
   };
   for (std::size_t i = 0; i < output_count; ++i) enter(outputs[i], outputs[i]->is_value());
   std::uint64_t lowest = ~std::uint64_t{0};

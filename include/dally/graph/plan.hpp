@@ -222,7 +222,7 @@ class plan {
 // Fills tasks_ in the plan's order, and ranks the marks. True if the ids are the ranks.
 [[gnu::noinline]] inline bool plan::find(node const* const* outputs, node_marks& marks, survey& all) {
   for (std::size_t i = 0; i < output_count_; ++i) {
-    if (!outputs[i]->is_value()) marks.mark(outputs[i]);
+    if (!outputs[i]->is_value()) marks.mark_apart(outputs[i]);
   }
   // Inputs exist before their consumers: one pass downwards finds everything, without a stack.
   bool one_arena = marks.each_downwards([&](node const* n) {

@@ -149,13 +149,13 @@ class work_stealing_deque {
     }
   }
 
-  [[gnu::noinline]] void make_room(std::int64_t bottom) {
+  [[gnu::cold]] void make_room(std::int64_t bottom) {
     // Acquires the thieves' reads of the slots that they have left, before push overwrites them; partner: steal's swap.
     top_seen_ = top_.load(std::memory_order_acquire);
     if (bottom - top_seen_ >= capacity_) grow(bottom, static_cast<std::size_t>(capacity_) + 1);
   }
 
-  void grow(std::int64_t bottom, std::size_t least) {
+  [[gnu::cold]] void grow(std::int64_t bottom, std::size_t least) {
     static_assert(std::is_trivially_destructible_v<slot_type>);
     constexpr auto most = (SIZE_MAX / 2 - slots_offset) / sizeof(slot_type);
     std::size_t capacity = first_capacity;

@@ -17,7 +17,7 @@ class os_thread {
   ~os_thread() { join(); }
 
   /// Starts `body(argument)`; returns 0, or the system's error number, and then there is no thread.
-  [[nodiscard]] int start(void* (*body)(void*), void* argument) noexcept {
+  [[nodiscard, gnu::cold]] int start(void* (*body)(void*), void* argument) noexcept {
     sigset_t all;
     sigset_t former;
     ::sigfillset(&all);

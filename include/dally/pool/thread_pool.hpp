@@ -55,8 +55,7 @@ class thread_pool {
 
   [[gnu::cold]] explicit thread_pool(unsigned workers) : size_{workers} {
     if (workers == 0 || workers > most_workers) {
-      refuse(&throw_saying<config_error>, "a pool of %u workers: between 1 and %u are allowed", workers,
-             most_workers);
+      refuse(&throw_saying<config_error>, "a pool of %u workers: between 1 and %u are allowed", workers, most_workers);
     }
     crew_ = new crew{size_};
   }
@@ -84,7 +83,7 @@ class thread_pool {
   [[nodiscard]] unsigned started() const noexcept { return crew_->started.load(std::memory_order_relaxed); }
 
   /// Lets idle threads join `work` until close(work). True if nobody watches yet: then notify().
-  [[gnu::noinline]] bool open(shared_work& work) {
+  [[gnu::cold]] bool open(shared_work& work) {
     renew_after_fork();
     std::lock_guard const lock{crew_->mutex};
     work.next_ = crew_->open;
@@ -95,7 +94,7 @@ class thread_pool {
   }
 
   /// Lets nobody join any more, and waits until those who have joined have left.
-  [[gnu::noinline]] void close(shared_work& work) noexcept {
+  [[gnu::cold]] void close(shared_work& work) noexcept {
     std::unique_lock lock{crew_->mutex};
     shared_work** at = &crew_->open;
     while (*at != &work) at = &(*at)->next_;
@@ -120,13 +119,13 @@ class thread_pool {
   // What the threads share. On the heap, so that the child of a fork can leave its parent's behind.
   class crew {
    public:
-    explicit crew(unsigned workers) : size{workers - 1} {}
+    [[gnu::cold]] explicit crew(unsigned workers) : size{workers - 1} {}
 
     /// A thread that searches looks at everything before it sleeps, in this order: it counts itself a sleeper, counts
     /// itself off the searchers, looks once more, sleeps. Who makes work visible looks at the searchers, then at the
     /// sleepers. All of these are sequentially consistent, so either the publisher sees the sleeper or the sleeper
     /// sees the work.
-    [[gnu::cold, gnu::noinline]] bool notify() noexcept {
+    [[gnu::cold]] bool notify() noexcept {
       for (;;) {
         if (searching.load(std::memory_order_seq_cst) != 0) return false;
         if (sleepers.load(std::memory_order_seq_cst) == 0 && !can_start()) return false;
@@ -262,7 +261,7 @@ class thread_pool {
       return stopping;
     }
 
-    shared_work* join(unsigned index, bool watching) noexcept {
+    [[gnu::cold]] shared_work* join(unsigned index, bool watching) noexcept {
       std::lock_guard const lock{mutex};
       if (watcher == index) watcher = 0;
       shared_work* found = nullptr;
@@ -285,7 +284,7 @@ class thread_pool {
       if (--work->helpers_ == 0) left.notify_all();
     }
 
-    [[gnu::cold, gnu::noinline]] bool others_visible() noexcept {
+    [[gnu::cold]] bool others_visible() noexcept {
       std::lock_guard const lock{mutex};
       for (shared_work const* work = open; work != nullptr; work = work->next_) {
         if (work->visible()) return true;
@@ -293,7 +292,7 @@ class thread_pool {
       return false;
     }
 
-    [[gnu::cold, gnu::noinline]] bool others_need(shared_work const* joined) noexcept {
+    [[gnu::cold]] bool others_need(shared_work const* joined) noexcept {
       std::lock_guard const lock{mutex};
       for (shared_work const* work = open; work != nullptr; work = work->next_) {
         if (work != joined && (work->visible() || (watcher == 0 && work->wants_watch()))) return true;
@@ -312,7 +311,7 @@ class thread_pool {
       renew();
   }
 
-  [[gnu::cold, gnu::noinline]] void renew() {
+  [[gnu::cold]] void renew() {
     std::lock_guard const lock{process_state::instance().mutex};
     if (!forked()) return;
     crew_ = new crew{size_};  // the old one is the parent's: its mutex may be locked for ever
@@ -335,7 +334,7 @@ class thread_pool {
     entry* first = nullptr;
     unsigned generation = process_state::instance().fork_generation();
 
-    ~registry() {
+    [[gnu::cold]] ~registry() {
       ended().store(true, std::memory_order_relaxed);
       if (generation != process_state::instance().fork_generation()) return;  // the threads are the parent's
       while (entry* const last = first) {

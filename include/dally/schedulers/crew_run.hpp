@@ -34,10 +34,10 @@ class crew_run final : public shared_work {
   crew_run(execution& job, thread_pool& pool) : job_{job}, pool_{pool}, slots_{new slot[pool.size()]} {}
   crew_run(crew_run const&) = delete;
   crew_run& operator=(crew_run const&) = delete;
-  [[gnu::cold, gnu::noinline]] ~crew_run() { delete[] slots_; }
+  [[gnu::cold]] ~crew_run() { delete[] slots_; }
 
   /// The caller's part, as worker 0. Errors: std::bad_alloc, before anything has run.
-  [[gnu::cold, gnu::noinline]] void run() {
+  [[gnu::cold]] void run() {
     bool const to_be_looked_after = pool_.open(*this);
     if (job_.is_watched()) {
       go_over();  // observers slow every task down
@@ -105,7 +105,7 @@ class crew_run final : public shared_work {
   // ---------------------------------------------------------------------------------------------------------
 
   /// Runs node after node until all have been run, the run has stopped, or it goes over to steps: then true.
-  [[gnu::cold, gnu::noinline]] bool run_alone() noexcept {
+  [[gnu::cold]] bool run_alone() noexcept {
     using clock = std::chrono::steady_clock;
     constexpr std::int64_t long_task = 250;      // ns, on the average of a block
     constexpr std::int64_t long_block = 20'000;  // ns, for one task: enough said
@@ -145,7 +145,7 @@ class crew_run final : public shared_work {
 
   /// The caller's answer when it finds that the rest was taken over, with node n the next: what is counted as being run
   /// by it has been run. False if it was not taken, after all, for want of memory.
-  [[gnu::cold, gnu::noinline]] bool settle(node_id n) noexcept {
+  [[gnu::cold]] bool settle(node_id n) noexcept {
     {
       std::lock_guard const lock{going_over_};  // waits until the counters are made
       if (!stepping()) {
@@ -158,7 +158,7 @@ class crew_run final : public shared_work {
   }
 
   /// Takes the nodes that the caller has not begun, and makes them ready for steps.
-  [[gnu::cold, gnu::noinline]] void go_over() noexcept {
+  [[gnu::cold]] void go_over() noexcept {
     {
       std::lock_guard const lock{going_over_};
       if (stepping()) return;
@@ -181,7 +181,7 @@ class crew_run final : public shared_work {
   }
 
   /// Goes over if the caller has not come any further since the last look.
-  [[gnu::cold, gnu::noinline]] bool look_after_caller() noexcept {
+  [[gnu::cold]] bool look_after_caller() noexcept {
     std::uint64_t const reached = alone_.load(std::memory_order_relaxed);
     if (seen_.exchange(reached, std::memory_order_relaxed) != reached) return false;
     go_over();
@@ -273,7 +273,7 @@ class crew_run final : public shared_work {
   }
 
   // The caller waits until there is something to take or nothing left.
-  [[gnu::cold, gnu::noinline]] void sleep() noexcept {
+  [[gnu::cold]] void sleep() noexcept {
     caller_sleeps_.exchange(true, std::memory_order_seq_cst);
     if (!job_.finished() && !visible() && left_.load(std::memory_order_seq_cst) == nullptr) {
       spot_.acquire();
@@ -288,7 +288,7 @@ class crew_run final : public shared_work {
     node_extras const* const extras = job_.plan().task(n).extras();
     return extras != nullptr && extras->options.here;
   }
-  [[gnu::cold, gnu::noinline]] void leave_to_caller(node_id n) noexcept {
+  [[gnu::cold]] void leave_to_caller(node_id n) noexcept {
     left_task& task = left_tasks_[n];
     task.next = left_.load(std::memory_order_relaxed);
     // Releases what the tasks before it have written to take_left(). Sequentially consistent for sleep().
@@ -296,7 +296,7 @@ class crew_run final : public shared_work {
     }
     wake_caller();
   }
-  [[gnu::cold, gnu::noinline]] bool take_left(node_id& n) noexcept {
+  [[gnu::cold]] bool take_left(node_id& n) noexcept {
     left_task* task = left_.load(std::memory_order_acquire);
     // Only the caller takes, and none is left twice: what we see first stays where it is.
     while (task != nullptr && !left_.compare_exchange_weak(task, task->next, std::memory_order_acquire)) {

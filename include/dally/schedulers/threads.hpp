@@ -25,9 +25,8 @@ class threads {
   threads() = default;
   explicit threads(unsigned workers) : workers_{workers} {
     if (workers == 0 || workers > thread_pool::most_workers) {
-      refuse(&throw_saying<config_error>,
-             "threads{%u}: between 1 and %u workers are allowed; threads{} uses all cores", workers,
-             thread_pool::most_workers);
+      refuse(&throw_saying<config_error>, "threads{%u}: between 1 and %u workers are allowed; threads{} uses all cores",
+             workers, thread_pool::most_workers);
     }
   }
   explicit threads(thread_pool& pool) noexcept : workers_{pool.size()}, pool_{&pool} {}

@@ -27,7 +27,7 @@ namespace dally {
 namespace detail {
 
 /// How many bytes the character of UTF-8 at the beginning has; 0 where there is none.
-[[gnu::cold, gnu::noinline]] inline std::size_t character_size(std::string_view text) {
+[[gnu::cold]] inline std::size_t character_size(std::string_view text) {
   auto const at = [&](std::size_t i) { return static_cast<unsigned char>(text[i]); };
   unsigned const first = at(0);
   if (first < 0x80) return 1;
@@ -46,7 +46,7 @@ namespace detail {
 
 /// Writes a label the way Graphviz shows it as it is: backslashes and entities escaped, line ends as \n, other control
 /// characters and bytes that are no UTF-8 as U+FFFD; for DOT text, quotes escaped too.
-[[gnu::cold, gnu::noinline]] inline void put_label(growing_text& to, std::string_view text, bool in_quotes) {
+[[gnu::cold]] inline void put_label(growing_text& to, std::string_view text, bool in_quotes) {
   for (std::size_t size = 0; !text.empty(); text.remove_prefix(size)) {
     char const c = text[0];
     size = character_size(text);
@@ -92,7 +92,7 @@ class dot_text final : public picture_sink {
   }
 
  private:
-  [[gnu::cold, gnu::noinline]] void end(std::string_view label) {
+  [[gnu::cold]] void end(std::string_view label) {
     to_.print(", label=\"");
     put_label(to_, label, true);
     to_.print("\"];\n");
@@ -101,8 +101,7 @@ class dot_text final : public picture_sink {
   growing_text& to_;
 };
 
-[[gnu::cold, gnu::noinline]] inline void write_dot(growing_text& to, plan const& graph,
-                                                   visualize_options const& options) {
+[[gnu::cold]] inline void write_dot(growing_text& to, plan const& graph, visualize_options const& options) {
   dot_text text{to};
   describe(text, graph, options);
   to.print("}\n");
@@ -111,7 +110,7 @@ class dot_text final : public picture_sink {
 /// Writes a whole file or none: beside it first, then renamed.
 ///
 /// Errors  config_error for a path that cannot be written, resource_error when the disk refuses; no file is left
-[[gnu::cold, gnu::noinline]] inline void write_file(char const* path, std::string_view text) {
+[[gnu::cold]] inline void write_file(char const* path, std::string_view text) {
   struct stat existing = {};
   // What is no file, a pipe or a device, cannot be replaced and is written to.
   bool const special = ::stat(path, &existing) == 0 && !S_ISREG(existing.st_mode);
@@ -150,8 +149,7 @@ using picture_renderer = void (*)(growing_text& to, plan const& graph, visualize
                                   std::string_view format);
 inline constinit picture_renderer render_picture = nullptr;
 
-[[gnu::cold, gnu::noinline]] inline void draw(std::string_view path, plan const& graph,
-                                              visualize_options const& options) {
+[[gnu::cold]] inline void draw(std::string_view path, plan const& graph, visualize_options const& options) {
   growing_text file, picture;
   file.put(path);
   char const* suffix = std::strrchr(file.c_str(), '.');
@@ -181,12 +179,11 @@ scratch_list<node const*> nodes_of(Args const&... args) {
   return nodes;
 }
 
-[[gnu::cold, gnu::noinline]] inline void draw_nodes(std::string_view path, node const* const* nodes, std::size_t count,
-                                                    visualize_options const& options) {
+[[gnu::cold]] inline void draw_nodes(std::string_view path, node const* const* nodes, std::size_t count,
+                                     visualize_options const& options) {
   draw(path, plan{nodes, count}, options);
 }
-[[gnu::cold, gnu::noinline]] inline std::string dot_of(scratch_list<node const*> const& nodes,
-                                                       visualize_options const& options) {
+[[gnu::cold]] inline std::string dot_of(scratch_list<node const*> const& nodes, visualize_options const& options) {
   growing_text text;
   write_dot(text, plan{nodes.data(), nodes.size()}, options);
   return std::string{text.view()};

@@ -64,7 +64,7 @@ namespace detail {
 /// Errors  std::bad_alloc, resource_error
 class growing_text : private scratch_memory {
  public:
-  [[gnu::cold, gnu::noinline]] void put(char const* piece, std::size_t size) {
+  [[gnu::cold]] void put(char const* piece, std::size_t size) {
     if (size_ + size >= bytes_) grow(size_, size_ + size + 1);
     if (size != 0) std::memcpy(data() + size_, piece, size);
     size_ += size;
@@ -74,7 +74,7 @@ class growing_text : private scratch_memory {
 
   /// The pattern, in which `%s` stands for a `char const*`, `%v` for a pointer and a size, `%c` for a char, `%u` for an
   /// unsigned number and `%n` for one written for readers, 1,000,000.
-  [[gnu::cold, gnu::noinline]] void print(char const* pattern, ...) {
+  [[gnu::cold]] void print(char const* pattern, ...) {
     std::va_list arguments;
     va_start(arguments, pattern);
     for (char const* rest = pattern; *rest != '\0';) {
@@ -129,7 +129,7 @@ class scratch_pool {
   scratch_pool() = default;
   scratch_pool(scratch_pool const&) = delete;
   scratch_pool& operator=(scratch_pool const&) = delete;
-  [[gnu::cold, gnu::noinline]] ~scratch_pool() {
+  [[gnu::cold]] ~scratch_pool() {
     while (last_ != nullptr) {
       piece* const ended = last_;
       last_ = ended->before;
@@ -147,7 +147,7 @@ class scratch_pool {
     piece* before;
     std::size_t bytes;
   };
-  [[gnu::cold, gnu::noinline]] void* take_bytes(std::size_t bytes) {
+  [[gnu::cold]] void* take_bytes(std::size_t bytes) {
     bytes += sizeof(piece);
     auto* const taken = static_cast<piece*>(acquire_scratch(bytes));
     std::memset(static_cast<void*>(taken), 0, bytes);
@@ -168,7 +168,7 @@ inline constexpr char edge_look[] = "fontname=Helvetica, fontsize=11, color=\"#4
 /// The colour of a kind where that is asked for: a light one, as `#b0c8f6`, that depends on the kind alone.
 class box_color {
  public:
-  [[gnu::cold, gnu::noinline]] char const* of(std::string_view kind, visualize_options const& options) {
+  [[gnu::cold]] char const* of(std::string_view kind, visualize_options const& options) {
     if (options.color == coloring::none) return nullptr;
     unsigned hash = 2166136261U;  // FNV-1a
     for (char const c : kind) hash = (hash ^ static_cast<unsigned char>(c)) * 16777619U;
@@ -189,7 +189,7 @@ class box_color {
 };
 
 /// Refuses options that make no sense.
-[[gnu::cold, gnu::noinline]] inline void check(visualize_options const& options) {
+[[gnu::cold]] inline void check(visualize_options const& options) {
   constexpr char words[][6] = {"BT", "TB", "LR", "RL", "", "dot", "neato", "fdp", "sfdp", "circo", "twopi", "osage"};
   unsigned rankdir = 0, engine = 4;
   while (rankdir < 4 && options.rankdir != words[rankdir]) ++rankdir;
@@ -204,8 +204,8 @@ class box_color {
 }
 
 /// Begins a picture of that many boxes and arrows.
-[[gnu::cold, gnu::noinline]] inline void begin_picture(picture_sink& to, visualize_options const& options,
-                                                       std::uint64_t extent, growing_text& note) {
+[[gnu::cold]] inline void begin_picture(picture_sink& to, visualize_options const& options, std::uint64_t extent,
+                                        growing_text& note) {
   std::string_view engine = options.engine;
   // Above this, dot may take minutes, and sfdp seconds.
   if (engine.empty() && extent > 500) {
@@ -217,14 +217,14 @@ class box_color {
 }
 
 /// How often each task is asked for as an output, and how many outputs are no tasks.
-[[gnu::cold, gnu::noinline]] inline std::uint32_t count_outputs(plan const& graph, std::uint32_t* counts) {
+[[gnu::cold]] inline std::uint32_t count_outputs(plan const& graph, std::uint32_t* counts) {
   std::uint32_t constants = 0;
   for (std::uint32_t const edge : graph.outputs()) ++((edge & constant_edge) != 0 ? constants : counts[edge]);
   return constants;
 }
 
 /// How many arrows lead to tasks, and how many literals they come from, counted each time.
-[[gnu::cold, gnu::noinline]] inline std::uint64_t count_arrows(plan const& graph) {
+[[gnu::cold]] inline std::uint64_t count_arrows(plan const& graph) {
   std::uint64_t count = 0;
   for (node_id n = 0; n < graph.size(); ++n) {
     for (std::uint32_t const edge : graph.edges(n)) count += 1 + (edge >> 31);
@@ -232,14 +232,14 @@ class box_color {
   return count;
 }
 
-[[gnu::cold, gnu::noinline]] inline void set_to_label(growing_text& text, node const& of) {
+[[gnu::cold]] inline void set_to_label(growing_text& text, node const& of) {
   text.clear();
   text.put(std::string_view{of.label()});
 }
 
 /// Writes the box of a task or literal; `label` is room for its label.
-[[gnu::cold, gnu::noinline]] inline void put_box_of(picture_sink& to, node const& of, box_name name,
-                                                    visualize_options const& options, growing_text& label) {
+[[gnu::cold]] inline void put_box_of(picture_sink& to, node const& of, box_name name, visualize_options const& options,
+                                     growing_text& label) {
   bool const task = name.letter() == 't';
   label.clear();
   if (task || options.show_values || of.extras() != nullptr) set_to_label(label, of);
@@ -248,8 +248,7 @@ class box_color {
 }
 
 /// Every task as a circle, its result as a box, literals as boxes; an arrow for each use.
-[[gnu::cold, gnu::noinline]] inline void describe_tasks(picture_sink& to, plan const& graph,
-                                                        visualize_options const& options) {
+[[gnu::cold]] inline void describe_tasks(picture_sink& to, plan const& graph, visualize_options const& options) {
   scratch_pool pool;
   auto* const outputs = pool.take<std::uint32_t>(graph.size());
   std::uint64_t const extent = count_outputs(graph, outputs) + count_arrows(graph) + graph.size() * std::uint64_t{3};
