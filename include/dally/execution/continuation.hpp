@@ -41,7 +41,7 @@ namespace dally {
       return false;
     }
     if (inner.continuation_ == nullptr) {
-      type.move(inner.value(inner_plan.outputs()[0]), result);
+      type.move(inner.tracked_.value(inner_plan.outputs()[0]), result);
       return true;
     }
     current = node_ref{std::exchange(inner.continuation_, nullptr)};

@@ -15,6 +15,7 @@
 #include "dally/execution/interrupt.hpp"
 #include "dally/execution/observer.hpp"
 #include "dally/graph/plan.hpp"
+#include "dally/graph/tracked_results.hpp"
 
 namespace dally {
 
@@ -33,7 +34,8 @@ class execution {
   [[gnu::noinline]] explicit execution(dally::plan const& of)
       : execution{of, nullptr} {  // from here on a failure is undone by the destructor
     values_.reset(of.slot_bytes());
-    if (of.uses() != nullptr) track();
+    tracked_.values = values_.data();
+    if (of.tracking() != nullptr) of.tracking()->track(tracked_);
     if (of.retries() != nullptr) of.retries()->prepare(*this);
   }
   /// The same, told to `observers` and cancelled by `stop`; both must outlive it.
@@ -61,14 +63,14 @@ class execution {
 
   /// Destroys every result that is left.
   [[gnu::noinline]] ~execution() {
-    if (watching_ != nullptr || uses_ != nullptr || failed_task_ != nullptr || continuation_ != nullptr) end();
+    if (watching_ != nullptr || tracked_.uses != nullptr || failed_task_ != nullptr || continuation_ != nullptr) end();
   }
 
   [[nodiscard]] dally::plan const& plan() const noexcept { return plan_; }
   [[nodiscard]] std::uint32_t size() const noexcept { return plan_.size(); }
 
   /// The nodes that wait for nothing, in the plan's order. Call it before the first step.
-  [[nodiscard, gnu::cold, gnu::noinline]] node_ids ready() {
+  [[nodiscard, gnu::cold]] node_ids ready() {
     links_ = &plan_.linked();
     waiting_.reset(plan_.size());
     for (node_id n = 0; n < plan_.size(); ++n) {
@@ -158,11 +160,11 @@ class execution {
     } else {
       call(n);
     }
-    if (uses_ != nullptr) end_inputs(n);
+    if (tracked_.uses != nullptr) plan_.tracking()->end_inputs(tracked_, n);
   }
 
   /// Whether running a node is no more than calling its function: nobody watches, no result ends before the run.
-  [[nodiscard]] bool is_plain() const noexcept { return watching_ == nullptr && uses_ == nullptr; }
+  [[nodiscard]] bool is_plain() const noexcept { return watching_ == nullptr && tracked_.uses == nullptr; }
   [[nodiscard]] bool is_watched() const noexcept { return watching_ != nullptr; }
 
   /// Prepares for steps where the nodes for which `is_done(n)` holds have been run already: fills `ready` as ready()
@@ -263,7 +265,7 @@ class execution {
   template <class Construct>
   void put(node_id n, Construct&& construct) {
     value_type const& type = *plan_.task(n).type().result;
-    std::byte* const at = slot(n);
+    std::byte* const at = tracked_.slot(n);
     void* const to = type.boxed ? allocate_box(type) : at;
     try {
       construct(to);
@@ -271,11 +273,11 @@ class execution {
       if (to != at) free_box(type, to);
       throw;
     }
-    if (type.tracked) keep(n, to, true);
+    if (type.tracked) plan_.tracking()->keep(tracked_, n, to, true);
   }
 
   /// The result of node n, which was put there or has run here, and is still needed.
-  [[nodiscard]] void const* result(node_id n) const noexcept { return value(n); }
+  [[nodiscard]] void const* result(node_id n) const noexcept { return tracked_.value(n); }
 
   /// Runs node n, which is ready, on the calling thread (unless stopped), its inputs having been put there. True if it
   /// has a result.
@@ -294,10 +296,10 @@ class execution {
   /// any more, and calls `on_ready(d)` as step does.
   template <class OnReady, class OnUnused>
   void release(node_id n, OnReady&& on_ready, OnUnused&& on_unused) {
-    if (uses_ != nullptr) {
+    if (tracked_.uses != nullptr) {
       for (std::uint32_t const edge : plan_.edges(n)) {
-        if ((edge & constant_edge) != 0 || uses_[edge].fetch_sub(1, std::memory_order_acq_rel) != 1) continue;
-        if (alive_[edge]) end_result(edge);
+        if ((edge & constant_edge) != 0 || tracked_.uses[edge].fetch_sub(1, std::memory_order_acq_rel) != 1) continue;
+        if (tracked_.alive[edge]) tracked_.end(edge);
         on_unused(edge);
       }
     }
@@ -329,9 +331,10 @@ class execution {
   [[nodiscard]] T take_output(std::size_t i) {
     std::uint32_t const edge = plan_.outputs()[i];
     if ((edge & constant_edge) != 0) return copy_of(*static_cast<T const*>(plan_.constants()[edge & ~constant_edge]));
-    T& here = *static_cast<T*>(value(edge));
+    T& here = *static_cast<T*>(tracked_.value(edge));
     if constexpr (tracked_v<T>) {
-      if (uses_[edge].fetch_sub(1, std::memory_order_relaxed) == 1) return T(std::move(here));  // no step is left
+      if (tracked_.uses[edge].fetch_sub(1, std::memory_order_relaxed) == 1)
+        return T(std::move(here));  // no step is left
     }
     return copy_of(here);
   }
@@ -343,9 +346,7 @@ class execution {
   // Ends what only some runs have.
   [[gnu::cold, gnu::noinline]] void end() noexcept {
     end_observation(outcome::skipped);
-    for (node_id n = 0; uses_ != nullptr && n < plan_.size(); ++n) {
-      if (alive_[n]) end_result(n);
-    }
+    if (tracked_.uses != nullptr) plan_.tracking()->end(tracked_);
     for (node const* const held : {failed_task_, continuation_}) {
       if (held != nullptr) held->release();
     }
@@ -391,7 +392,7 @@ class execution {
     }
   }
 
-  [[gnu::cold, gnu::noinline]] void fail_unfinished() {
+  [[gnu::cold]] void fail_unfinished() {
     bool const stop_seen = stopped();
     end_observation(stop_seen ? outcome::skipped : outcome::failed);
     if (stop_on_interrupt::received_so_far() != interrupts_) stop_on_interrupt::handle();
@@ -409,25 +410,6 @@ class execution {
     task.retain();
     failed_task_ = &task;
     failed_.store(true, std::memory_order_release);
-  }
-
-  [[gnu::cold, gnu::noinline]] void track() {
-    tracked_.reset(size() * (sizeof *uses_ + sizeof *alive_));
-    uses_ = reinterpret_cast<std::atomic<std::uint32_t>*>(tracked_.data());
-    alive_ = reinterpret_cast<bool*>(uses_ + size());
-    for (node_id n = 0; n < size(); ++n) {
-      ::new (&uses_[n]) std::atomic<std::uint32_t>{plan_.uses()[n]};
-      alive_[n] = false;
-    }
-  }
-
-  [[nodiscard]] std::byte* slot(node_id n) const noexcept {
-    return values_.data() + std::size_t{plan_.slots()[n]} * slot_unit;
-  }
-
-  [[nodiscard]] void* value(node_id n) const noexcept {
-    std::byte* const at = slot(n);
-    return plan_.task(n).type().result->boxed ? *reinterpret_cast<void**>(at) : at;
   }
 
   void perform_watched(node_id n, unsigned worker) noexcept {
@@ -455,47 +437,22 @@ class execution {
   [[gnu::noinline]] bool call(node_id n) noexcept {
     node const& task = plan_.task(n);
     node_type const& type = task.type();
-    std::byte* const at = slot(n);
+    std::byte* const at = tracked_.slot(n);
     void* to = at;
     try {
       if (type.result->boxed) [[unlikely]]
         to = allocate_box(*type.result);
-      inputs const in{plan_.edges(n).begin(), plan_.slots(), values_.data(), plan_.constants(), uses_};
+      inputs const in{plan_.edges(n).begin(), plan_.slots(), values_.data(), plan_.constants(), tracked_.uses};
       node const* const next = type.invoke(task, in, to);
       bool const there = next == nullptr || type.resume(*this, n, next, to);
       if (type.result->tracked) [[unlikely]]
-        keep(n, to, there);
+        plan_.tracking()->keep(tracked_, n, to, there);
       return true;
     } catch (...) {
       if (to != at) free_box(*type.result, to);
       fail(task);
       return false;
     }
-  }
-
-  // Notes whether node n has a result, and where a boxed one lies.
-  [[gnu::noinline]] void keep(node_id n, void* to, bool there) noexcept {
-    alive_[n] = there;
-    if (to == slot(n)) return;
-    *reinterpret_cast<void**>(slot(n)) = to;
-    if (!there) free_box(*plan_.task(n).type().result, to);
-  }
-
-  // Counts this node off its inputs; the last consumer of a result destroys it.
-  [[gnu::noinline]] void end_inputs(node_id n) noexcept {
-    for (std::uint32_t const edge : plan_.edges(n)) {
-      if ((edge & constant_edge) != 0 || !plan_.task(edge).type().result->tracked) continue;
-      // Release our reads to, and acquire the others' for, whoever destroys or takes the value.
-      if (uses_[edge].fetch_sub(1, std::memory_order_acq_rel) == 1 && alive_[edge]) end_result(edge);
-    }
-  }
-
-  [[gnu::noinline]] void end_result(node_id n) noexcept {
-    value_type const& type = *plan_.task(n).type().result;
-    void* const ended = value(n);
-    alive_[n] = false;
-    type.destroy(ended);
-    if (type.boxed) free_box(type, ended);
   }
 
   void end_observation(outcome how) noexcept {
@@ -510,9 +467,7 @@ class execution {
   bool (*repeat_)(execution& job, node_id n, unsigned& attempt) noexcept = nullptr;
   scratch_array<std::byte> values_;
   scratch_array<std::atomic<std::uint32_t>> waiting_;  // by node: results that it still waits for
-  scratch_array<std::byte> tracked_;
-  std::atomic<std::uint32_t>* uses_ = nullptr;  // by node: consumers that have not finished; null: none counts
-  bool* alive_ = nullptr;                       // by node: a tracked result is in its slot
+  tracked_results tracked_{plan_};
   bool (*asked_to_stop_)(execution const& job) noexcept = nullptr;
   std::stop_token const* stop_token_ = nullptr;
   std::atomic<bool> failing_{false};

@@ -19,24 +19,24 @@ namespace dally {
   unsigned const retries = task.extras() != nullptr ? task.extras()->options.retries : 0;
   if (retries == 0) return job.call(n);
   auto const each_input = [&](auto const& visit) {
-    if (job.uses_ == nullptr) return;
+    if (job.tracked_.uses == nullptr) return;
     for (std::uint32_t const edge : job.plan_.edges(n)) {
-      if ((edge & constant_edge) == 0) visit(job.uses_[edge]);
+      if ((edge & constant_edge) == 0) visit(job.tracked_.uses[edge]);
     }
   };
   each_input([](std::atomic<std::uint32_t>& uses) { uses.fetch_add(1, std::memory_order_relaxed); });
   bool done = false;
   for (attempt = 1; !done && attempt <= retries && !job.stopped(); ++attempt) {
     value_type const& type = *task.type().result;
-    std::byte* const at = job.slot(n);
+    std::byte* const at = job.tracked_.slot(n);
     void* to = at;
     try {
       if (type.boxed) to = allocate_box(type);
       inputs const in{job.plan_.edges(n).begin(), job.plan_.slots(), job.values_.data(), job.plan_.constants(),
-                      job.uses_};
+                      job.tracked_.uses};
       node const* const next = task.type().invoke(task, in, to);
       bool const there = next == nullptr || task.type().resume(job, n, next, to);
-      if (type.tracked) job.keep(n, to, there);
+      if (type.tracked) job.plan_.tracking()->keep(job.tracked_, n, to, there);
       done = true;
     } catch (...) {
       if (to != at) free_box(type, to);

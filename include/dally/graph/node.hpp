@@ -75,14 +75,32 @@ struct node_extras {
   retry_rules const* retries = nullptr;                     ///< retries_of_tasks, where `delayed` was given options
 };
 
-/// What a plan must know of results that end at their last use or cannot be copied. Reached through the types of such
-/// results, so that a program without them does not compile it.
+// Defined above, in graph/plan.hpp and graph/tracked_results.hpp.
+struct tracked_results;
+void count_uses(plan& graph);
+void track_results(tracked_results& of);
+void keep_result(tracked_results& of, node_id n, void* to, bool there) noexcept;
+void end_inputs(tracked_results& of, node_id n) noexcept;
+void end_results(tracked_results& of) noexcept;
+
+/// What a plan and a run must know of results that end at their last use or cannot be copied. Reached through the types
+/// of such results, so that a program without them does not compile it.
 struct result_rules {
   /// depth_first_order: finds the nodes in an order that keeps few results alive.
   void (*order)(node const* const* outputs, std::size_t output_count, node_marks& marks,
                 scratch_list<node const*>& nodes);
   /// arrange_takers, of results that cannot be copied, else null.
   void (*arrange)(plan& graph, node const* const* outputs, node_marks& marks);
+  /// Counts how many consumers each result has.
+  void (*count)(plan& graph) = &count_uses;
+  /// Begins a run: nothing is there yet.
+  void (*track)(tracked_results& of) = &track_results;
+  /// Notes whether node n has a result, and where a boxed one lies.
+  void (*keep)(tracked_results& of, node_id n, void* to, bool there) noexcept = &keep_result;
+  /// Counts node n off its inputs; the last consumer of a result destroys it.
+  void (*end_inputs)(tracked_results& of, node_id n) noexcept = &dally::end_inputs;
+  /// Destroys every result that is left.
+  void (*end)(tracked_results& of) noexcept = &end_results;
 };
 
 /// How the nodes of one kind behave: one constant table for each function type and list of argument types.

@@ -35,6 +35,7 @@ class node_ids {
 class plan;
 void merge_pure_calls(plan& graph, node_marks& marks);
 void arrange_takers(plan& graph, node const* const* outputs, node_marks& marks);
+void count_uses(plan& graph);
 
 /// A graph frozen for running: the tasks that some outputs need, numbered so that each stands after its
 /// dependencies, with edges and places of results as flat arrays. Immutable, so any number of runs share it.
@@ -80,6 +81,9 @@ class plan {
   [[nodiscard]] std::size_t slot_bytes() const noexcept { return slot_bytes_; }
   /// How many consumers each result has, outputs counted as one each; null if no result needs an early end.
   [[nodiscard]] std::uint32_t const* uses() const noexcept { return uses_; }
+
+  /// What a run must know of results that need an early end; null if none does.
+  [[nodiscard]] result_rules const* tracking() const noexcept { return tracking_; }
 
   /// What a run must know of tasks that have `retries`; null if none has.
   [[nodiscard]] retry_rules const* retries() const noexcept { return retries_; }
@@ -160,7 +164,7 @@ class plan {
   }
   friend void merge_pure_calls(plan& graph, node_marks& marks);
   friend void arrange_takers(plan& graph, node const* const* outputs, node_marks& marks);
-  void count_uses();
+  friend void count_uses(plan& graph);
   links const& link() const;
   [[noreturn]] void refuse_size(std::size_t edges) const;
 
@@ -179,6 +183,7 @@ class plan {
   std::size_t output_count_;
   std::size_t kept_count_ = 0;
   std::size_t slot_bytes_ = 0;
+  result_rules const* tracking_ = nullptr;
   retry_rules const* retries_ = nullptr;
   bool has_here_ = false;
   scratch_list<order_edge> order_edges_;
@@ -209,7 +214,8 @@ class plan {
   write(outputs, marks);
   if (all.arrange != nullptr) all.arrange(*this, outputs, marks);
   by_rank_.reset(0);
-  if (uses_ != nullptr) count_uses();
+  tracking_ = all.rules;
+  if (tracking_ != nullptr) tracking_->count(*this);
   retries_ = all.retries;
   has_here_ = all.here;
   if (retries_ != nullptr) retries_->check(*this);
@@ -313,7 +319,7 @@ class plan {
   slot_bytes_ = bytes;
 }
 
-[[gnu::cold, gnu::noinline]] inline void plan::refuse_size(std::size_t edges) const {
+[[gnu::cold]] inline void plan::refuse_size(std::size_t edges) const {
   refuse(&throw_saying<graph_error>,
          "a graph of %zu tasks and %zu edges is too large for one run: at most 2,147,483,647 of each, and 16 GiB of "
          "results of 64 bytes or less",
@@ -365,15 +371,15 @@ class plan {
   graph.write(outputs, marks);
 }
 
-[[gnu::cold, gnu::noinline]] inline void plan::count_uses() {
-  for (node_id n = 0; n < size_; ++n) uses_[n] = 0;
+[[gnu::cold]] inline void count_uses(plan& graph) {
+  for (node_id n = 0; n < graph.size_; ++n) graph.uses_[n] = 0;
   // The outputs stand before the edges in memory: each counts as a use.
-  for (std::uint32_t const* e = output_edges_; e != edges_ + first_edge_[size_]; ++e) {
-    if ((*e & constant_edge) == 0) ++uses_[*e];
+  for (std::uint32_t const* e = graph.output_edges_; e != graph.edges_ + graph.first_edge_[graph.size_]; ++e) {
+    if ((*e & constant_edge) == 0) ++graph.uses_[*e];
   }
 }
 
-[[gnu::cold, gnu::noinline]] inline plan::links const& plan::link() const {
+[[gnu::cold]] inline plan::links const& plan::link() const {
   std::lock_guard const lock{linking_};
   if (links const* const built = links_.load(std::memory_order_relaxed)) return *built;
   links& all = link_storage_;
@@ -416,3 +422,6 @@ class plan {
 }
 
 }  // namespace dally
+
+// What the rules of results name is defined wherever they are.
+#include "dally/graph/tracked_results.hpp"  // IWYU pragma: export
