@@ -44,7 +44,7 @@ struct noted_failure {
   static constinit inline thread_local failed_task* last = nullptr;
   [[gnu::cold]] ~noted_failure() { delete std::exchange(last, nullptr); }
   /// Notes the task, or that it was none.
-  [[gnu::cold]] static void note(node const* task) {
+  [[gnu::cold, gnu::noinline]] static void note(node const* task) {
     static thread_local noted_failure forgotten_at_thread_exit;
     static_cast<void>(forgotten_at_thread_exit);
     delete std::exchange(last, nullptr);

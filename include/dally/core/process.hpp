@@ -5,6 +5,8 @@
 #include <atomic>
 #include <mutex>
 
+#include "dally/core/os_mutex.hpp"
+
 namespace dally {
 
 /// What exists once in a process and must survive fork: one mutex for everything rare and shared (spare memory,
@@ -18,7 +20,7 @@ class process_state {
   static process_state& instance() noexcept;
 
   /// Guards the shared things that are touched rarely. Hold it briefly; never while user code runs.
-  std::mutex mutex;
+  os_mutex mutex;
 
   /// Changes in the child of a fork: threads counted under another number do not exist here.
   [[nodiscard]] unsigned fork_generation() const noexcept { return generation_.load(std::memory_order_relaxed); }

@@ -212,7 +212,7 @@ constexpr bool is_lambda_name(std::string_view type_name) {
 
 /// The name in a demangler's or compiler's text of a function or type, as a reader would write it: without return type,
 /// parameters, enclosing functions and anonymous namespaces; empty for a closure's own functions.
-[[gnu::cold]] inline std::string declared_name(std::string_view text) {
+[[gnu::cold, gnu::noinline]] inline std::string declared_name(std::string_view text) {
   auto const part = detail::name_part(text);
   std::string const room(part.size(), '\0');
   return {room.data(), detail::write_plainly(part, const_cast<char*>(room.data()))};
@@ -437,8 +437,9 @@ class elf_file {
   if (symbol == nullptr) return {};
   freed_text const plain{symbol[0] == '_' && symbol[1] == 'Z' ? abi::__cxa_demangle(symbol, nullptr, nullptr, nullptr)
                                                               : nullptr};
-  if (plain.text == nullptr) return {symbol, std::strcspn(symbol, ".")};  // C's, perhaps with a compiler's suffix
-  return {plain.text, write_plainly(name_part(plain.text), plain.text)};
+  if (plain.text == nullptr)
+    return text_of(symbol, std::strcspn(symbol, "."));  // C's, perhaps with a compiler's suffix
+  return text_of(plain.text, write_plainly(name_part(plain.text), plain.text));
 }
 
 }  // namespace detail
@@ -451,7 +452,7 @@ class elf_file {
 /// Errors   none but std::bad_alloc; a name found once stays, also if dlclose and dlopen put another function there
 /// Cost     the first call for an address asks dladdr and, if that does not know, reads the symbol table of the
 ///          module's file (about 1 ms for 100,000 symbols); later ones copy what was found
-[[gnu::cold]] inline std::string function_name(void const* address) {
+[[gnu::cold, gnu::noinline]] inline std::string function_name(void const* address) {
   struct known_function {
     void const* address;
     std::string name;
@@ -463,13 +464,13 @@ class elf_file {
   auto& list = lists[(reinterpret_cast<std::uintptr_t>(address) >> 4u) % 128];
   auto* first = list.load(std::memory_order_acquire);  // partner: the swap below
   for (auto* known = first; known != nullptr; known = known->next) {
-    if (known->address == address) return {known->name.data(), known->name.size()};
+    if (known->address == address) return text_of(known->name.data(), known->name.size());
   }
   auto* const found = new known_function{address, detail::find_function_name(address), first};
   // Releases `found` to the load above. Another thread may add the same function meanwhile: twice is harmless.
   while (!list.compare_exchange_weak(found->next, found, std::memory_order_release, std::memory_order_relaxed)) {
   }
-  return {found->name.data(), found->name.size()};
+  return text_of(found->name.data(), found->name.size());
 }
 
 }  // namespace dally

@@ -49,6 +49,13 @@ struct freed_text {
 
 }  // namespace detail
 
+/// Characters as a string: the constructors of std::string are compiled where they are called.
+[[gnu::cold, gnu::noinline]] inline std::string text_of(char const* first, std::size_t size) {
+  std::string text(size, '\0');
+  if (size != 0) std::memcpy(text.data(), first, size);
+  return text;
+}
+
 /// What printf would print. A call costs an including program a third of one of joined, and compilers check it.
 [[gnu::cold, gnu::format(printf, 1, 2)]] inline std::string formatted(char const* format, ...) {
   std::va_list values;
@@ -56,7 +63,7 @@ struct freed_text {
   detail::freed_text printed{nullptr};
   std::size_t const length = detail::print(printed, format, values);
   va_end(values);
-  return {printed.text, length};
+  return text_of(printed.text, length);
 }
 
 /// Throws an E that says this.

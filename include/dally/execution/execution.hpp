@@ -47,7 +47,7 @@ class execution {
     }
     for (observer const* const o : observers) {
       if (o == nullptr)
-        throw config_error{"compute_options::observers holds a null pointer: give addresses of observers"};
+        throw_saying<config_error>("compute_options::observers holds a null pointer: give addresses of observers");
     }
     if (!observers.empty()) watch(&observers);
   }
@@ -312,11 +312,10 @@ class execution {
   /// Ends the run. Errors: the exception of the first task that threw, its type unchanged; `cancelled`; `error` if the
   /// scheduler left nodes behind although nothing had stopped it.
   [[gnu::noinline]] void finish() {
-    if (failed_.load(std::memory_order_acquire)) {
-      end_observation(outcome::failed);
-      std::rethrow_exception(error_);
+    // Acquires, like finished(), what all steps wrote.
+    if (failed_.load(std::memory_order_acquire) || !finished() || skipped_.load(std::memory_order_relaxed)) {
+      throw_failure();
     }
-    if (!finished() || skipped_.load(std::memory_order_relaxed)) fail_unfinished();
     end_observation(outcome::done);
   }
 
@@ -392,7 +391,11 @@ class execution {
     }
   }
 
-  [[gnu::cold]] void fail_unfinished() {
+  [[noreturn, gnu::cold]] void throw_failure() {
+    if (failed_.load(std::memory_order_acquire)) {
+      end_observation(outcome::failed);
+      std::rethrow_exception(error_);
+    }
     bool const stop_seen = stopped();
     end_observation(stop_seen ? outcome::skipped : outcome::failed);
     if (stop_on_interrupt::received_so_far() != interrupts_) stop_on_interrupt::handle();

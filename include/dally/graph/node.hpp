@@ -198,7 +198,7 @@ class node {
   /// What to call the task in pictures, errors and profiles. Cost: may read a symbol table at the first call.
   [[nodiscard, gnu::cold]] std::string label() const {
     if (node_extras const* const given = extras(); given != nullptr && !given->options.name.empty()) {
-      return {given->options.name.data(), given->options.name.size()};
+      return text_of(given->options.name.data(), given->options.name.size());
     }
     if (std::string known = type_->label(*this); !known.empty()) return known;
     return formatted("function at %s", place_text().c_str());

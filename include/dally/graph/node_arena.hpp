@@ -59,13 +59,15 @@ static_assert(sizeof(node_block) <= node_block::header_bytes);
 /// Numbers of blocks, dense because freed ones are given again. Guarded by process_state's mutex.
 class node_block::indices {
  public:
-  /// Errors: std::bad_alloc. Makes room for all numbers given, so that giving one back cannot fail.
-  [[nodiscard]] std::uint32_t take() {
+  static constexpr std::uint32_t none = ~std::uint32_t{0};
+
+  /// A number, or none for want of memory. Makes room for all numbers given, so that giving one back cannot fail.
+  [[nodiscard]] std::uint32_t take() noexcept {
     if (freed_count_ != 0) return freed_[--freed_count_];
     if (next_ == room_) {
       // Not from the block cache, whose mutex is taken.
       void* const grown = std::realloc(freed_, (std::size_t{room_} * 2 + 64) * sizeof(std::uint32_t));
-      if (grown == nullptr) throw std::bad_alloc{};
+      if (grown == nullptr) return none;
       freed_ = static_cast<std::uint32_t*>(grown);
       room_ = room_ * 2 + 64;
     }
@@ -160,14 +162,14 @@ class node_arena {
     std::size_t const needed = node_block::header_bytes + bytes + alignment;
     std::size_t const blocks = (needed + block_bytes - 1) / block_bytes;
     void* const memory = block_cache::instance().acquire(blocks);
-    node_block* opened = nullptr;
-    try {
+    auto* const opened = ::new (memory) node_block;
+    {
       std::lock_guard const lock{process_state::instance().mutex};
-      opened = ::new (memory) node_block;
       opened->index_ = node_block::given_.take();
-    } catch (...) {
+    }
+    if (opened->index_ == node_block::indices::none) {
       block_cache::instance().release(memory, blocks);
-      throw;
+      throw std::bad_alloc{};
     }
     opened->arena_ = id_;
     opened->serial_ = ++last_serial_;

@@ -116,7 +116,7 @@ class node_marks {
   struct owner {
     [[gnu::cold]] ~owner() { delete std::exchange(mine_, nullptr); }
   };
-  [[gnu::cold, gnu::noinline]] static node_marks& make_mine() {
+  [[gnu::cold]] static node_marks& make_mine() {
     static thread_local owner at_thread_exit;
     static_cast<void>(at_thread_exit);
     return *(mine_ = new node_marks);

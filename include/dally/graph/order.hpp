@@ -125,15 +125,16 @@ class depth_first_walk {
 [[gnu::cold, gnu::noinline]] inline void recorded_order(node const* const* outputs, std::size_t output_count,
                                                         node_marks& marks, scratch_list<node const*>& nodes) {
   nodes.clear();
-  auto const enter = [&](node const* n, bool is_value) {
-    if (!is_value && marks.mark_apart(n)) nodes.push_back(n);
-  };
-  for (std::size_t i = 0; i < output_count; ++i) enter(outputs[i], outputs[i]->is_value());
+  for (std::size_t i = 0; i < output_count; ++i) {
+    if (!outputs[i]->is_value() && marks.mark_apart(outputs[i])) nodes.push_back(outputs[i]);
+  }
   std::uint64_t lowest = ~std::uint64_t{0};
   for (std::size_t i = 0; i < nodes.size(); ++i) {
     node const* const n = nodes[i];
     if (n->number() < lowest) lowest = n->number();
-    for (dependency const d : n->dependencies()) enter(d.from(), d.is_value());
+    for (dependency const d : n->dependencies()) {
+      if (!d.is_value() && marks.mark_apart(d.from())) nodes.push_back(d.from());
+    }
   }
   marks.rank_all();
   auto const key = [&](node const* n) { return (n->number() - lowest) << 16 | (node_block::of(n).arena() & 0xffffU); };

@@ -8,6 +8,7 @@
 
 #include "dally/core/block_cache.hpp"
 #include "dally/core/error.hpp"
+#include "dally/core/os_mutex.hpp"
 #include "dally/core/text.hpp"
 #include "dally/graph/inputs.hpp"
 #include "dally/graph/node.hpp"
@@ -187,7 +188,7 @@ class plan {
   retry_rules const* retries_ = nullptr;
   bool has_here_ = false;
   scratch_list<order_edge> order_edges_;
-  mutable std::mutex linking_;
+  mutable os_mutex linking_;
   mutable std::atomic<links const*> links_{nullptr};
   mutable links link_storage_;
 };
@@ -319,7 +320,7 @@ class plan {
   slot_bytes_ = bytes;
 }
 
-[[gnu::cold]] inline void plan::refuse_size(std::size_t edges) const {
+[[gnu::cold, gnu::noinline]] inline void plan::refuse_size(std::size_t edges) const {
   refuse(&throw_saying<graph_error>,
          "a graph of %zu tasks and %zu edges is too large for one run: at most 2,147,483,647 of each, and 16 GiB of "
          "results of 64 bytes or less",

@@ -135,7 +135,7 @@ namespace detail {
 /// groups' quota pays for if these are fewer; at least 1.
 ///
 /// Cost   asked of the system at the first call, with the affinity of the calling thread; the same answer ever after
-[[gnu::cold]] inline unsigned available_workers() noexcept {
+[[gnu::cold, gnu::noinline]] inline unsigned available_workers() noexcept {
   static unsigned const workers = detail::count_workers();
   return workers;
 }

@@ -3,7 +3,6 @@
 #include <pthread.h>
 
 #include <csignal>
-#include <initializer_list>
 
 namespace dally {
 
@@ -22,7 +21,11 @@ class os_thread {
     sigset_t former;
     ::sigfillset(&all);
     // What a thread brings upon itself must reach it, and a profiler samples every thread.
-    for (int const own : {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGABRT, SIGSYS, SIGPROF}) ::sigdelset(&all, own);
+    constexpr unsigned own = 1U << SIGSEGV | 1U << SIGBUS | 1U << SIGFPE | 1U << SIGILL | 1U << SIGTRAP |
+                             1U << SIGABRT | 1U << SIGSYS | 1U << SIGPROF;
+    for (int signal = 1; signal < 32; ++signal) {
+      if ((own >> signal & 1U) != 0) ::sigdelset(&all, signal);
+    }
     ::pthread_sigmask(SIG_SETMASK, &all, &former);  // the new thread inherits it
     int const refused = ::pthread_create(&thread_, nullptr, body, argument);
     ::pthread_sigmask(SIG_SETMASK, &former, nullptr);

@@ -19,7 +19,7 @@ class parking {
  public:
   /// Sleeps until a release is there for this thread, and takes it; or, where `most` is not null, until so much time
   /// has passed: then false.
-  bool acquire(std::timespec const* most = nullptr) noexcept {
+  [[gnu::cold]] bool acquire(std::timespec const* most = nullptr) noexcept {
     std::uint32_t tokens = tokens_.load(std::memory_order_relaxed);
     for (bool waited = false;;) {
       if (tokens == 0) {

@@ -1,7 +1,6 @@
 #pragma once
 
 #include <atomic>
-#include <condition_variable>
 #include <cstddef>
 #include <cstdint>
 #include <ctime>
@@ -10,6 +9,7 @@
 #include <utility>
 
 #include "dally/core/error.hpp"
+#include "dally/core/os_mutex.hpp"
 #include "dally/core/process.hpp"
 #include "dally/core/text.hpp"
 #include "dally/pool/os_thread.hpp"
@@ -95,11 +95,11 @@ class thread_pool {
 
   /// Lets nobody join any more, and waits until those who have joined have left.
   [[gnu::cold]] void close(shared_work& work) noexcept {
-    std::unique_lock lock{crew_->mutex};
+    std::lock_guard const lock{crew_->mutex};
     shared_work** at = &crew_->open;
     while (*at != &work) at = &(*at)->next_;
     *at = work.next_;
-    crew_->left.wait(lock, [&] { return work.helpers_ == 0; });
+    while (work.helpers_ != 0) crew_->left.wait(crew_->mutex);
   }
 
   /// Tells that there is work: wakes or starts one thread unless one is searching already, which will find it. Call it
@@ -132,12 +132,9 @@ class thread_pool {
         unsigned nobody = 0;
         // Claims the search for the thread that is about to be woken: one at a time.
         if (!searching.compare_exchange_strong(nobody, 1, std::memory_order_seq_cst)) return false;
-        unsigned asleep = sleepers.load(std::memory_order_seq_cst);
-        while (asleep != 0) {
-          if (sleepers.compare_exchange_weak(asleep, asleep - 1, std::memory_order_seq_cst)) {
-            spot.release();
-            return true;
-          }
+        if (stop_sleeping()) {
+          spot.release();
+          return true;
         }
         if (start()) return true;
         searching.fetch_sub(1, std::memory_order_seq_cst);
@@ -148,16 +145,16 @@ class thread_pool {
     [[gnu::cold]] void stop() noexcept {
       {
         std::lock_guard const lock{mutex};
-        stopping = true;
+        stopping.store(true, std::memory_order_seq_cst);
       }
       for (unsigned i = 0; i < size; ++i) spot.release();
       while (members != nullptr) delete std::exchange(members, members->next);  // joins it
     }
 
-    std::mutex mutex;  // guards open, stopping, watcher, refused, members, and helpers_ of the open work
-    std::condition_variable left;
+    os_mutex mutex;  // guards open, watcher, refused, members, and helpers_ of the open work
+    os_condition left;
     shared_work* open = nullptr;  // the newest; linked
-    bool stopping = false;
+    std::atomic<bool> stopping{false};
     std::uint64_t looks = 0;
     unsigned watcher = 0;  // the thread that sleeps for a while only, then looks after what wants it
     std::atomic<bool> refused{false};
@@ -179,7 +176,8 @@ class thread_pool {
     [[gnu::cold]] bool start() noexcept {
       std::lock_guard const lock{mutex};
       unsigned const next = started.load(std::memory_order_relaxed);
-      if (stopping || next == size || refused.load(std::memory_order_relaxed)) return false;
+      if (stopping.load(std::memory_order_relaxed) || next == size || refused.load(std::memory_order_relaxed))
+        return false;
       auto* const m = new (std::nothrow) member{this, next + 1, members};
       if (m == nullptr || m->thread.start(&run_member, m) != 0) {
         delete m;
@@ -205,7 +203,7 @@ class thread_pool {
         if (shared_work* const work = join(index, watching)) {
           searching.fetch_sub(1, std::memory_order_seq_cst);
           if (!watching || work->look()) {
-            if (others_need(work)) notify();  // our search had held others off, or we watched them
+            if (others_need(work, true)) notify();  // our search had held others off, or we watched them
             work->help(index);
           }
           searching.fetch_add(1, std::memory_order_seq_cst);
@@ -214,8 +212,8 @@ class thread_pool {
         }
         sleepers.fetch_add(1, std::memory_order_seq_cst);
         searching.fetch_sub(1, std::memory_order_seq_cst);
-        bool const stop = is_stopping();
-        if ((stop || others_visible()) && stop_sleeping()) {
+        bool const stop = stopping.load(std::memory_order_seq_cst);
+        if ((stop || others_need(nullptr, false)) && stop_sleeping()) {
           if (stop) return;
           searching.fetch_add(1, std::memory_order_seq_cst);
           watching = false;
@@ -233,7 +231,7 @@ class thread_pool {
             spot.acquire();  // released in this very moment
           }
         }
-        if (is_stopping()) return;
+        if (stopping.load(std::memory_order_seq_cst)) return;
       }
     }
 
@@ -247,18 +245,13 @@ class thread_pool {
       return watcher != 0;
     }
 
-    // Takes this thread off the sleepers, unless somebody has done so to wake it.
-    bool stop_sleeping() noexcept {
+    // Takes a thread off the sleepers, to be woken; or the calling one, unless somebody has done so to wake it.
+    [[gnu::cold, gnu::noinline]] bool stop_sleeping() noexcept {
       unsigned asleep = sleepers.load(std::memory_order_seq_cst);
       while (asleep != 0) {
         if (sleepers.compare_exchange_weak(asleep, asleep - 1, std::memory_order_seq_cst)) return true;
       }
       return false;
-    }
-
-    bool is_stopping() noexcept {
-      std::lock_guard const lock{mutex};
-      return stopping;
     }
 
     [[gnu::cold]] shared_work* join(unsigned index, bool watching) noexcept {
@@ -284,18 +277,12 @@ class thread_pool {
       if (--work->helpers_ == 0) left.notify_all();
     }
 
-    [[gnu::cold]] bool others_visible() noexcept {
+    // Whether there is something to do in work other than `joined`, helping or, if that is asked, watching.
+    [[gnu::cold, gnu::noinline]] bool others_need(shared_work const* joined, bool watch) noexcept {
       std::lock_guard const lock{mutex};
       for (shared_work const* work = open; work != nullptr; work = work->next_) {
-        if (work->visible()) return true;
-      }
-      return false;
-    }
-
-    [[gnu::cold]] bool others_need(shared_work const* joined) noexcept {
-      std::lock_guard const lock{mutex};
-      for (shared_work const* work = open; work != nullptr; work = work->next_) {
-        if (work != joined && (work->visible() || (watcher == 0 && work->wants_watch()))) return true;
+        if (work == joined) continue;
+        if (work->visible() || (watch && watcher == 0 && work->wants_watch())) return true;
       }
       return false;
     }

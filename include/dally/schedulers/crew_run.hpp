@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "dally/core/block_cache.hpp"
+#include "dally/core/os_mutex.hpp"
 #include "dally/execution/execution.hpp"
 #include "dally/pool/deque.hpp"
 #include "dally/pool/parking.hpp"
@@ -61,7 +62,7 @@ class crew_run final : public shared_work {
     pool_.close(*this);
   }
 
-  [[nodiscard]] bool visible() const noexcept override {
+  [[nodiscard, gnu::cold]] bool visible() const noexcept override {
     if (!stepping_.load(std::memory_order_seq_cst)) return false;
     if (next_root_.load(std::memory_order_seq_cst) < roots_.size()) return true;
     for (unsigned i = 0; i < pool_.size(); ++i) {
@@ -245,19 +246,19 @@ class crew_run final : public shared_work {
     pool_.notify();
   }
 
-  [[gnu::noinline]] bool search(unsigned me, node_id& n) noexcept {
+  [[gnu::cold]] bool search(unsigned me, node_id& n) noexcept {
     searching_.fetch_add(1, std::memory_order_seq_cst);
     bool const found = search_counted(me, n);
     found_or_gave_up(found);
     return found;
   }
 
-  void found_or_gave_up(bool found) noexcept {
+  [[gnu::cold]] void found_or_gave_up(bool found) noexcept {
     // While we searched, pushers woke nobody: the last searcher to find something looks whether there is more.
     if (searching_.fetch_sub(1, std::memory_order_seq_cst) == 1 && found && visible()) notify();
   }
 
-  [[gnu::noinline]] bool search_counted(unsigned me, node_id& n) noexcept {
+  [[gnu::cold]] bool search_counted(unsigned me, node_id& n) noexcept {
     unsigned const size = pool_.size();
     for (int round = 0; round < search_rounds; ++round) {
       if (!frugal_ && take_root(n)) return true;
@@ -306,7 +307,7 @@ class crew_run final : public shared_work {
     return true;
   }
 
-  void wake_caller() noexcept {
+  [[gnu::cold]] void wake_caller() noexcept {
     // A read-modify-write on both sides: whichever comes second sees the other.
     if (caller_sleeps_.exchange(false, std::memory_order_seq_cst)) spot_.release();
   }
@@ -322,7 +323,7 @@ class crew_run final : public shared_work {
   scratch_array<left_task> left_tasks_{has_here_ ? job_.size() : 0};
   std::atomic<left_task*> left_{nullptr};
   slot* const slots_;
-  std::mutex going_over_;
+  os_mutex going_over_;
   scratch_list<node_id> roots_;  // ready when the steps began
   node_id held_ = nobody;        // what the caller was running then
   std::atomic<bool> stepping_{false};

@@ -154,7 +154,7 @@ inline constinit picture_renderer render_picture = nullptr;
   file.put(path);
   char const* suffix = std::strrchr(file.c_str(), '.');
   if (suffix == nullptr || std::strchr(suffix, '/') != nullptr) suffix = ".";
-  constexpr char formats[5][4] = {"dot", "gv", "svg", "png", "pdf"};
+  static constexpr char formats[5][4] = {"dot", "gv", "svg", "png", "pdf"};
   unsigned format = 0;
   while (format < 5 && std::strcmp(suffix + 1, formats[format]) != 0) ++format;
   if (format < 2) {
@@ -179,11 +179,12 @@ scratch_list<node const*> nodes_of(Args const&... args) {
   return nodes;
 }
 
-[[gnu::cold]] inline void draw_nodes(std::string_view path, node const* const* nodes, std::size_t count,
-                                     visualize_options const& options) {
+[[gnu::cold, gnu::noinline]] inline void draw_nodes(std::string_view path, node const* const* nodes, std::size_t count,
+                                                    visualize_options const& options) {
   draw(path, plan{nodes, count}, options);
 }
-[[gnu::cold]] inline std::string dot_of(scratch_list<node const*> const& nodes, visualize_options const& options) {
+[[gnu::cold, gnu::noinline]] inline std::string dot_of(scratch_list<node const*> const& nodes,
+                                                       visualize_options const& options) {
   growing_text text;
   write_dot(text, plan{nodes.data(), nodes.size()}, options);
   return std::string{text.view()};

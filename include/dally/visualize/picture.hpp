@@ -188,19 +188,22 @@ class box_color {
   char text_[8] = "#";
 };
 
+/// Refuses a word that is none of a list's, which commas and spaces separate.
+[[gnu::cold]] inline void check_word(char const* option, std::string_view given, char const* allowed) {
+  for (char const* word = allowed; *word != '\0';) {
+    std::size_t const size = std::strcspn(word, ",");
+    if (given.size() == size && std::memcmp(given.data(), word, size) == 0) return;
+    word += size + std::strspn(word + size, ", ");
+  }
+  refuse(&throw_saying<config_error>, "%s \"%.*s\": allowed are %s", option, static_cast<int>(given.size()),
+         given.data(), allowed);
+}
+
 /// Refuses options that make no sense.
 [[gnu::cold]] inline void check(visualize_options const& options) {
-  constexpr char words[][6] = {"BT", "TB", "LR", "RL", "", "dot", "neato", "fdp", "sfdp", "circo", "twopi", "osage"};
-  unsigned rankdir = 0, engine = 4;
-  while (rankdir < 4 && options.rankdir != words[rankdir]) ++rankdir;
-  while (engine < 12 && options.engine != words[engine]) ++engine;
-  if (rankdir == 4 || engine == 12) {
-    std::string_view const given = rankdir == 4 ? options.rankdir : options.engine;
-    refuse(&throw_saying<config_error>, "%s \"%.*s\": allowed are %s", rankdir == 4 ? "rankdir" : "engine",
-           static_cast<int>(given.size()), given.data(),
-           rankdir == 4 ? "BT, TB, LR, RL" : "dot, neato, fdp, sfdp, circo, twopi, osage");
-  }
-  if (options.max_nodes == 0) throw config_error{"max_nodes 0: at least 1 is needed to draw anything"};
+  check_word("rankdir", options.rankdir, "BT, TB, LR, RL");
+  if (!options.engine.empty()) check_word("engine", options.engine, "dot, neato, fdp, sfdp, circo, twopi, osage");
+  if (options.max_nodes == 0) throw_saying<config_error>("max_nodes 0: at least 1 is needed to draw anything");
 }
 
 /// Begins a picture of that many boxes and arrows.
