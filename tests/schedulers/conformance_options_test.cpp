@@ -82,6 +82,25 @@ DALLY_TEST_ON_EVERY_SCHEDULER("a task with retries runs again after it has throw
   CHECK(calls.value() == 3);
 }
 
+namespace {
+
+shared_counter* third_time_calls = nullptr;
+int third_time(int x) {
+  third_time_calls->add();
+  if (third_time_calls->value() % 3 != 0) throw std::runtime_error{"flaky"};
+  return x;
+}
+
+}  // namespace
+
+DALLY_TEST_ON_EVERY_SCHEDULER("a function that was made pure keeps its retries") {
+  shared_counter calls;
+  third_time_calls = &calls;
+  auto flaky = dally::pure::delayed(delayed(third_time, {.retries = 2}));
+  CHECK((flaky(5) + flaky(5)).compute(scheduler) == 10);
+  CHECK(calls.value() == 3);
+}
+
 DALLY_TEST_ON_EVERY_SCHEDULER("retries of a task that takes what cannot be copied are refused before anything runs") {
   shared_counter calls;
   auto make = delayed(

@@ -508,7 +508,7 @@ class [[nodiscard]] delayed {
 
   delayed(kept const& function, task_options options, std::source_location place, std::nullptr_t /*already kept*/)
     requires HasOptions
-      : function_{function}, place_{place}, extras_{{std::move(options)}} {}
+      : function_{function}, place_{place}, extras_{.options = std::move(options), .retries = &retries_of_tasks} {}
 
   template <class Function, class... Args>
   auto record(Function&& function, Args&&... args) const {
