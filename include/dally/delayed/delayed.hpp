@@ -382,8 +382,9 @@ template <class F, class Extras, class Function, class... Args>
 auto record(std::source_location place, Extras extras, Function&& function, Args&&... args) {
   if constexpr (check_call<F, std::decay_t<Args>...>()) {
     using result = typename recorded_call<F, std::decay_t<Args>...>::result;
-    [[maybe_unused]] node_extras pure;
-    if constexpr (!std::is_null_pointer_v<Extras>) {  // calls without options do not pay for tokens
+    // Calls without options pay neither for tokens nor for an object that would hold them.
+    [[maybe_unused]] std::conditional_t<std::is_null_pointer_v<Extras>, std::nullptr_t, node_extras> pure{};
+    if constexpr (!std::is_null_pointer_v<Extras>) {
       if (extras->options.pure) {
         pure = {extras->options, token_of_call<F, std::decay_t<Args>...>(function, args...), &merge_pure_calls,
                 extras->retries};
