@@ -84,7 +84,7 @@ inline void run_on(execution& job, any_scheduler const& chosen) {
 
 /// Runs one job to its end, on the default scheduler if `chosen` is empty. Errors: see execution::finish; of them
 /// last_failure() tells, and `noted` is true.
-[[gnu::noinline]] inline void run_to_end(execution& job, any_scheduler const& chosen, bool& noted) {
+inline void run_to_end(execution& job, any_scheduler const& chosen, bool& noted) {
   try {
     if (chosen) {
       run_on(job, chosen);

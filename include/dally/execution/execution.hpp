@@ -437,7 +437,7 @@ class execution {
   }
 
   // Calls the function of node n; false if it threw.
-  [[gnu::noinline]] bool call(node_id n) noexcept {
+  bool call(node_id n) noexcept {
     node const& task = plan_.task(n);
     node_type const& type = task.type();
     std::byte* const at = tracked_.slot(n);

@@ -146,7 +146,7 @@ class plan {
       if (n.extras()->options.retries != 0) retries = n.extras()->retries;
       here |= n.extras()->options.here;
     }
-    [[gnu::noinline]] void add_rules(node_type const& type) noexcept {
+    void add_rules(node_type const& type) noexcept {
       if (type.result->tracked) {
         tracked_bytes += type.result->size;
         rules = type.rules;
@@ -159,7 +159,7 @@ class plan {
   bool find(node const* const* outputs, node_marks& marks, survey& all);
   void allocate(survey const& all);
   void write(node const* const* outputs, node_marks& marks);
-  [[gnu::noinline]] node_id id_of(node const* n, node_marks& marks) const {
+  node_id id_of(node const* n, node_marks& marks) const {
     std::uint32_t const rank = marks.rank(n);
     return by_rank_.data() == nullptr ? rank : by_rank_[rank];
   }
@@ -258,7 +258,7 @@ class plan {
   return true;
 }
 
-[[gnu::noinline]] inline void plan::allocate(survey const& all) {
+inline void plan::allocate(survey const& all) {
   std::size_t const pointers = all.constants + output_count_;
   std::size_t const numbers = (all.rules != nullptr ? 3 : 2) * std::size_t{size_} + 1 + all.edges + output_count_;
   memory_.reset(pointers * sizeof(void*) + numbers * sizeof(std::uint32_t));
