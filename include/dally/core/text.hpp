@@ -41,7 +41,8 @@ struct freed_text {
 };
 
 /// What vprintf would print; returns its length. Errors: std::bad_alloc.
-[[gnu::cold]] inline std::size_t print(freed_text& to, char const* format, std::va_list values) {
+[[gnu::cold, gnu::format(printf, 2, 0)]] inline std::size_t print(freed_text& to, char const* format,
+                                                                  std::va_list values) {
   int const length = ::vasprintf(&to.text, format, values);
   if (length < 0) throw std::bad_alloc{};
   return static_cast<std::size_t>(length);
