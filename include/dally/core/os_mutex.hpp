@@ -2,22 +2,24 @@
 
 #include <pthread.h>
 
+#include <mutex>
+
 namespace dally {
 
-/// A mutex of the operating system, for std::lock_guard. Unlike std::mutex it says that locking does not throw, which a
-/// mutex that is not locked twice by one thread never does: what locks it needs no unwinding.
+/// A std::mutex that says that locking does not throw, which never happens where no thread locks it twice: what locks
+/// it needs no unwinding.
 class os_mutex {
  public:
   constexpr os_mutex() noexcept = default;
   os_mutex(os_mutex const&) = delete;
   os_mutex& operator=(os_mutex const&) = delete;
 
-  void lock() noexcept { ::pthread_mutex_lock(&mutex_); }
-  void unlock() noexcept { ::pthread_mutex_unlock(&mutex_); }
+  void lock() noexcept { ::pthread_mutex_lock(mutex_.native_handle()); }
+  void unlock() noexcept { ::pthread_mutex_unlock(mutex_.native_handle()); }
 
  private:
   friend class os_condition;
-  pthread_mutex_t mutex_ = PTHREAD_MUTEX_INITIALIZER;
+  std::mutex mutex_;
 };
 
 /// A condition that threads wait for, with an os_mutex.
@@ -29,7 +31,7 @@ class os_condition {
   ~os_condition() { ::pthread_cond_destroy(&condition_); }
 
   /// Sleeps without the mutex, which the caller holds, until notified; sometimes for nothing.
-  void wait(os_mutex& held) noexcept { ::pthread_cond_wait(&condition_, &held.mutex_); }
+  void wait(os_mutex& held) noexcept { ::pthread_cond_wait(&condition_, held.mutex_.native_handle()); }
   void notify_all() noexcept { ::pthread_cond_broadcast(&condition_); }
 
  private:
