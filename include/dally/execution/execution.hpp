@@ -54,8 +54,12 @@ class execution {
   /// A run inside another, for a task that continued with a graph of its own: observed and stopped as `outer`.
   execution(dally::plan const& of, execution const& outer) : execution{of} {
     outer_ = &outer;
+    outermost_ = outer.outer_ == nullptr ? &outer : outer.outermost_;
     scheduler_ = outer.scheduler_;
-    asked_to_stop_ = [](execution const& job) noexcept { return job.outer_->stopped(); };
+    // However deep runs are nested, two of them are asked: those between are, when the run in them has ended.
+    asked_to_stop_ = [](execution const& job) noexcept {
+      return job.outer_->failed_.load(std::memory_order_relaxed) || job.outermost_->stopped();
+    };
     if (outer.observers_ != nullptr) watch(outer.observers_);
   }
   execution(execution const&) = delete;
@@ -483,6 +487,7 @@ class execution {
   void const* scheduler_ = nullptr;
   // Of a run inside another.
   execution const* outer_ = nullptr;
+  execution const* outermost_ = nullptr;
   node const* continuation_ = nullptr;  // held
 };
 

@@ -32,12 +32,12 @@ namespace dally {
 /// when the pool thread finds the caller held up by one: it may be waiting for another task of this graph.
 class crew_run final : public shared_work {
  public:
-  crew_run(execution& job, thread_pool& pool) : job_{job}, pool_{pool}, slots_{new slot[pool.size()]} {}
+  crew_run(execution& job, thread_pool& pool) : job_{job}, pool_{pool} {}
   crew_run(crew_run const&) = delete;
   crew_run& operator=(crew_run const&) = delete;
   [[gnu::cold]] ~crew_run() { delete[] slots_; }
 
-  /// The caller's part, as worker 0. Errors: std::bad_alloc, before anything has run.
+  /// The caller's part, as worker 0.
   [[gnu::cold]] void run() {
     bool const to_be_looked_after = pool_.open(*this);
     if (job_.is_watched()) {
@@ -169,6 +169,7 @@ class crew_run final : public shared_work {
       if (next > job_.size()) return;   // it has run them all
       held_ = next == 0 ? nobody : static_cast<node_id>(next - 1);
       try {
+        if (slots_ == nullptr) slots_ = new slot[pool_.size()];
         job_.prepare_steps(roots_, [&](node_id n) { return n + 1 < next; }, [&](node_id n) { return n == held_; });
       } catch (...) {
         // No memory: the caller goes on alone, unless it has met the bit already; then it finds that out in settle().
@@ -322,7 +323,7 @@ class crew_run final : public shared_work {
   bool const has_here_{job_.plan().has_here()};
   scratch_array<left_task> left_tasks_{has_here_ ? job_.size() : 0};
   std::atomic<left_task*> left_{nullptr};
-  slot* const slots_;
+  slot* slots_ = nullptr;  // from when the steps begin
   os_mutex going_over_;
   scratch_list<node_id> roots_;  // ready when the steps began
   node_id held_ = nobody;        // what the caller was running then
