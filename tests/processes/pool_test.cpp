@@ -236,6 +236,9 @@ TEST_CASE("a task from a library that was loaded after the pool is refused by it
                     contains("loaded after the process_pool was made") && contains("late_library.cpp"));
   CHECK_THROWS_AS(delayed(late)(1).compute(pool), dally::not_serializable);
   CHECK(delayed(same)(2).compute(pool) == 2);
+  // Nor can a task that takes what was recorded there.
+  CHECK_THROWS_AS(delayed(same)(recorded_there).compute(pool), dally::not_serializable);
+  CHECK(delayed(add)(recorded_there, recorded_there).compute(dally::synchronous{}) == 84);
   process_pool const later{1};
   CHECK(recorded_there.compute(later) == 42);
   CHECK(delayed(late)(1).compute(later) == 43);
@@ -318,6 +321,48 @@ TEST_CASE("a compute inside a task that runs here has workers of its own", "[pro
   for (int i = 0; i < 4; ++i) all.push_back(delayed(sleep_for_milliseconds)(50));
   all.push_back(nested(3));
   CHECK(delayed(sum)(all).compute(pool) == 203);
+}
+
+TEST_CASE("a task that runs here may wait for a thread that computes on the same pool", "[processes]") {
+  if (dally::tests::sanitized) return;  // forks beside a thread that allocates
+  ledger books;
+  process_pool const pool{1};
+  auto waiting = delayed(
+      [&pool](int x) {
+        int got = 0;
+        std::thread{[&] { got = delayed(same)(x).compute(pool); }}.join();
+        return got;
+      },
+      {.here = true});
+  CHECK(waiting(7).compute(pool) == 7);
+}
+
+TEST_CASE("a pool that was moved from is still the same pool", "[processes]") {
+  ledger books;
+  process_pool a{1};
+  process_pool const b = std::move(a);
+  CHECK(delayed(same)(1).compute(b) == 1);
+  CHECK(delayed(same)(2).compute(a) == 2);  // NOLINT(bugprone-use-after-move)
+}
+
+TEST_CASE("a pool's memory goes with it, also when a later pool is still there", "[processes]") {
+  ledger books;
+  auto const shared_memory = [] {
+    std::ifstream list{"/proc/meminfo"};
+    for (std::string word; list >> word;) {
+      std::int64_t kilobytes = 0;
+      if (word == "Shmem:" && list >> kilobytes) return kilobytes * 1024;
+    }
+    return std::int64_t{0};
+  };
+  auto former = std::make_optional<process_pool>(1U);
+  process_pool const later{1};
+  constexpr std::size_t count = 20'000'000;
+  CHECK(delayed(total)(delayed(numbers)(count)).compute(*former) > 0);
+  auto const with = shared_memory();
+  former.reset();
+  CHECK(with - shared_memory() > std::int64_t{100'000'000});  // of 160 MB; others of this machine have some too
+  CHECK(delayed(same)(1).compute(later) == 1);
 }
 
 TEST_CASE("threads take turns on a pool", "[processes]") {

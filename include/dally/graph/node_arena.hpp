@@ -25,7 +25,13 @@ class node_block {
 
   /// Which arena allocates here: nodes of one arena have ascending numbers at ascending positions.
   [[nodiscard]] std::uint32_t arena() const noexcept { return arena_; }
-  /// A small number that no other live block has: where plans keep their notes about this block.
+  /// Whether that is the arena of `other`, too. A library that was loaded with dlopen may have a copy of this one of
+  /// its own, and so arenas and indices that count for themselves.
+  [[nodiscard]] bool shares_arena_with(node_block const& other) const noexcept {
+    return arena_ == other.arena_ && recycle_ == other.recycle_;
+  }
+  /// A small number that no other live block has, but for those of such copies: where plans keep their notes about this
+  /// block.
   [[nodiscard]] std::uint32_t index() const noexcept { return index_; }
   /// The order in which the arena opened its blocks.
   [[nodiscard]] std::uint64_t serial() const noexcept { return serial_; }
@@ -33,7 +39,7 @@ class node_block {
   /// Notes that `count` nodes of this block have died; recycles it after the last.
   void bury(std::int64_t count) noexcept {
     // Release our use of the nodes to, and acquire everybody's for, whoever recycles the block.
-    if (alive_.fetch_sub(count, std::memory_order_acq_rel) == count) recycle();
+    if (alive_.fetch_sub(count, std::memory_order_acq_rel) == count) recycle_(*this);
   }
 
   static constexpr std::size_t header_bytes = 64;
@@ -44,11 +50,12 @@ class node_block {
   class indices;
   static indices given_;
 
-  void recycle() noexcept;
+  static void recycle(node_block& block) noexcept;
 
   // Nodes allocated less nodes dead; while the arena still allocates here only minus the dead, so never 0 by a death.
   std::atomic<std::int64_t> alive_{0};
   std::uint64_t serial_ = 0;
+  void (*recycle_)(node_block& block) noexcept = &recycle;  // of the copy that has given the index
   std::size_t blocks_ = 1;
   std::uint32_t arena_ = 0;
   std::uint32_t index_ = 0;
@@ -84,12 +91,12 @@ class node_block::indices {
 
 inline constinit node_block::indices node_block::given_{};  // needs no destruction
 
-[[gnu::cold, gnu::noinline]] inline void node_block::recycle() noexcept {
+[[gnu::cold, gnu::noinline]] inline void node_block::recycle(node_block& block) noexcept {
   {
     std::lock_guard const lock{process_state::instance().mutex};
-    given_.give_back(index_);
+    given_.give_back(block.index_);
   }
-  block_cache::instance().release(this, blocks_);
+  block_cache::instance().release(&block, block.blocks_);
 }
 
 /// Where one thread's nodes are allocated: one after the other in blocks of 2 MiB.
@@ -188,7 +195,7 @@ class node_arena {
   void close_block() noexcept {
     if (block_ == nullptr) return;
     // From here on the count says how many nodes are alive; all may have died already. Acquires their ends.
-    if (block_->alive_.fetch_add(allocated_, std::memory_order_acq_rel) + allocated_ == 0) block_->recycle();
+    if (block_->alive_.fetch_add(allocated_, std::memory_order_acq_rel) + allocated_ == 0) block_->recycle_(*block_);
     block_ = nullptr;
     allocated_ = 0;
   }

@@ -174,19 +174,30 @@ class node_marks {
   }
 
   [[gnu::noinline]] void find(node_block const* block) {
-    std::uint32_t const index = block->index();
-    block_marks* marks = index < by_index_.size() ? by_index_[index] : nullptr;
-    if (marks == nullptr || marks->block != block) marks = &enter(*block);
+    std::size_t const at = place_of(*block);
+    block_marks* marks = at < by_index_.size() ? by_index_[at] : nullptr;
+    if (marks == nullptr || marks->block != block) marks = &enter(*block, at);
     last_ = marks;
     last_block_ = block;
   }
 
-  [[gnu::cold, gnu::noinline]] block_marks& enter(node_block const& block) {
-    if (block.index() >= by_index_.size()) by_index_.resize(block.index() + std::size_t{1});
-    block_marks*& marks = by_index_[block.index()];
+  // Where the marks of a block are, or are to be: at its index, or behind it if a block of another copy of this
+  // library, whose indices count for themselves, was there first.
+  [[nodiscard]] std::size_t place_of(node_block const& block) const noexcept {
+    std::size_t at = block.index();
+    while (at < by_index_.size() && by_index_[at] != nullptr && by_index_[at]->block != nullptr &&
+           by_index_[at]->block != &block) {
+      ++at;
+    }
+    return at;
+  }
+
+  [[gnu::cold, gnu::noinline]] block_marks& enter(node_block const& block, std::size_t at) {
+    if (at >= by_index_.size()) by_index_.resize(at + 1);
+    block_marks*& marks = by_index_[at];
     if (marks == nullptr) marks = new block_marks{};
     marks->block = &block;
-    one_arena_ &= newest_ == nullptr || newest_->block->arena() == block.arena();
+    one_arena_ &= newest_ == nullptr || newest_->block->shares_arena_with(block);
     // What is entered is older than what was, but for graphs of several arenas: there the order does not matter.
     block_marks** to_newer = &newest_;  // the link to the first that is older
     block_marks* newer = nullptr;

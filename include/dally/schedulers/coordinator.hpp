@@ -347,7 +347,9 @@ class coordinator {
     } catch (...) {
       return fail_at_once(n);
     }
+    bool const outer = crew_.runs_here().exchange(true, std::memory_order_relaxed);
     if (job_.run_here(n, 0)) flags_[n] |= has_object;
+    crew_.runs_here().store(outer, std::memory_order_relaxed);
     release(n);
   }
 

@@ -61,6 +61,9 @@ class preflight {
       void const* code = nullptr;
       if (wire.begins_code) std::memcpy(&code, call.payload(), sizeof code);
       if (!images_->hold(&call.type()) || (code != nullptr && !images_->hold(code))) refuse_loaded(task);
+      for (dependency const d : call.dependencies()) {
+        if (!images_->hold(&d.from()->type())) refuse_loaded(task);
+      }
     }
     if (wire.may_refuse) {
       try {
@@ -107,9 +110,10 @@ class preflight {
   }
   [[noreturn, gnu::cold]] static void refuse_loaded(node const& task) {
     throw not_serializable{
-        joined({"task \"", task.label(), "\" (", task.place_text(),
-                ") comes from a library that was loaded after the process_pool was made, so its workers do not have "
-                "it: make the pool after dlopen, or run the task on processes{}"}),
+        joined(
+            {"task \"", task.label(), "\" (", task.place_text(),
+             ") or what it takes comes from a library that was loaded after the process_pool was made, so its workers "
+             "do not have it: make the pool after dlopen, or run the task on processes{}"}),
         "a function of a library loaded later", task.label(), task.key()};
   }
 

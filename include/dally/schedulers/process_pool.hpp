@@ -34,8 +34,10 @@ namespace dally {
 /// captures or `fn<f>` as nothing, and all arguments as results do, by their `dally::codec`. What a task captures must
 /// be an argument instead; global variables have the values that they had. Else as `processes`.
 ///
-/// Threads  any may compute on it, one after the other: runs take turns. A compute inside a task that runs `here` forks
-///          workers of its own, as `processes` does. Copies are the same pool, which ends with the last of them
+/// Threads  any may compute on it, one after the other: runs take turns. A compute inside a task that runs `here`, or
+/// in
+///          another thread while such a task takes long, forks workers of its own, as `processes` does. Copies are the
+///          same pool, which ends with the last of them; moving copies
 /// Errors   resource_error from the constructor; config_error as processes. From a run those of `processes`;
 ///          not_serializable also for callables and arguments; resource_error in a child of fork, which has no part in
 ///          its parent's pool
@@ -46,6 +48,10 @@ class process_pool {
   process_pool() : process_pool{process_options{}} {}
   explicit process_pool(unsigned workers) : process_pool{processes{workers}.options()} {}
   explicit process_pool(process_options options) : shared_{std::make_shared<shared>(std::move(options))} {}
+
+  process_pool(process_pool const&) = default;
+  process_pool& operator=(process_pool const&) = default;
+  ~process_pool() = default;
 
   [[nodiscard]] unsigned workers() const noexcept { return shared_->workers; }
   [[nodiscard]] process_options const& options() const noexcept { return shared_->options; }
@@ -88,11 +94,14 @@ class process_pool {
         if (!nested_) ++of.depth;
         return;
       }
-      while (of.depth != 0 && !given_up_) {
+      for (int waits = 0; of.depth != 0 && !given_up_ && !nested_;) {
         of.free.wait_for(lock, std::chrono::milliseconds{20});
         given_up_ = of.depth != 0 && job.stopped();
+        // The task that runs there may wait for this run.
+        waits = of.depth != 0 && of.crew.runs_here().load(std::memory_order_relaxed) ? waits + 1 : 0;
+        nested_ = waits == 10;
       }
-      if (given_up_) return;
+      if (given_up_ || nested_) return;
       of.holder = std::this_thread::get_id();
       of.depth = 1;
     }
@@ -103,7 +112,7 @@ class process_pool {
       std::lock_guard const lock{of_.mutex};
       if (--of_.depth == 0) of_.free.notify_one();
     }
-    /// Whether the workers are busy with a run that this one is inside of.
+    /// Whether the workers are busy with a run that this one is, or may be, inside of.
     [[nodiscard]] bool nested() const noexcept { return nested_; }
     /// Whether it was stopped before its turn came.
     [[nodiscard]] bool given_up() const noexcept { return given_up_; }

@@ -110,6 +110,10 @@ class worker_crew {
   worker_crew& operator=(worker_crew const&) = delete;
   ~worker_crew() {
     for (auto& s : seats_) s->process.kill();  // all at once, before the first is waited for
+    if (owner_ != ::getpid()) return;
+    for (auto& s : seats_) static_cast<void>(s->process.end());
+    // Another pool that was made later has these mappings too, and would keep their memory.
+    for (auto& book : arenas_) book->memory.clear();
   }
 
   /// Whether the workers know no plan: what they are to call must come with each task.
@@ -140,6 +144,8 @@ class worker_crew {
     } catch (...) {  // no memory: it goes out with the next run
     }
   }
+  /// Whether the thread that computes runs a task itself. Told from any thread.
+  [[nodiscard]] std::atomic<bool>& runs_here() noexcept { return runs_here_; }
   /// A number that no other task of these workers has had.
   [[nodiscard]] std::uint64_t next_sequence() noexcept { return ++last_sequence_; }
 
@@ -391,6 +397,7 @@ class worker_crew {
     watch(s, EPOLL_CTL_MOD, s.socket, false);
   }
 
+  pid_t const owner_ = ::getpid();
   plan const* const plan_;
   process_options const& options_;
   unsigned const allowed_;
@@ -406,6 +413,7 @@ class worker_crew {
   std::vector<std::unique_ptr<seat>> seats_;
   std::uint32_t last_epoch_ = 0;
   std::uint64_t last_sequence_ = 0;
+  std::atomic<bool> runs_here_{false};
   unsigned refusals_ = 0;
   int pause_milliseconds_ = 0;
   bool paused_ = false;
