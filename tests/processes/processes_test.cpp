@@ -206,7 +206,7 @@ TEST_CASE("a shared_array is made where it will be read, and what is not sent is
     return all;
   });
   auto place = [](numbers const& all) { return reinterpret_cast<std::uintptr_t>(all.data()); };
-  CHECK(delayed(place)(make(0, 100'000)).compute(processes{1}) == made[0]);
+  CHECK(delayed(place)(make(0, std::size_t{100'000})).compute(processes{1}) == made[0]);
   // A copy that outlives the task keeps the memory, so what is sent is another.
   auto keep = delayed([&made](std::size_t size) {
     static numbers kept;
