@@ -355,14 +355,19 @@ TEST_CASE("a pool's memory goes with it, also when a later pool is still there",
     }
     return std::int64_t{0};
   };
-  auto former = std::make_optional<process_pool>(1U);
-  process_pool const later{1};
-  constexpr std::size_t count = 20'000'000;
-  CHECK(delayed(total)(delayed(numbers)(count)).compute(*former) > 0);
-  auto const with = shared_memory();
-  former.reset();
-  CHECK(with - shared_memory() > std::int64_t{100'000'000});  // of 160 MB; others of this machine have some too
-  CHECK(delayed(same)(1).compute(later) == 1);
+  // Other programs take and give back such memory meanwhile: once in some times must do.
+  bool given_back = false;
+  for (int i = 0; i < 10 && !given_back; ++i) {
+    auto former = std::make_optional<process_pool>(1U);
+    process_pool const later{1};
+    constexpr std::size_t count = 20'000'000;
+    CHECK(delayed(total)(delayed(numbers)(count)).compute(*former) > 0);
+    auto const with = shared_memory();
+    former.reset();
+    given_back = with - shared_memory() > 100'000'000;  // of 160 MB
+    CHECK(delayed(same)(1).compute(later) == 1);
+  }
+  CHECK(given_back);
 }
 
 TEST_CASE("threads take turns on a pool", "[processes]") {
