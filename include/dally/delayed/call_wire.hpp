@@ -65,7 +65,7 @@ constexpr std::string_view argument_obstacle() {
 
 template <class T>
 void write_part(archive_writer& out, T const& part) {
-  if constexpr (std::is_empty_v<T>) {
+  if constexpr (std::is_empty_v<T> && travels_as_bits<T>) {
   } else if constexpr (is_text_pointer<T>) {
     if (part != nullptr && !in_constant_memory(part)) archive_reader::fail("text that is no string literal");
     out.add_bytes(&part, sizeof part);
