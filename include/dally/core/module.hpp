@@ -1,9 +1,6 @@
 #pragma once
 
 #include <dlfcn.h>
-#ifdef __linux__
-#include <link.h>
-#endif
 
 #include <cstddef>
 #include <cstdint>
@@ -60,38 +57,6 @@ namespace dally::detail {
   }
 #endif
   return hash.digest();
-}
-
-/// Whether an address lies in what the program or a library of it holds and nobody can change: code, constants, string
-/// literals. So it means the same in every process forked since that was loaded.
-///
-/// Cost  linear in the number of libraries
-[[gnu::cold]] inline bool in_constant_memory([[maybe_unused]] void const* address) noexcept {
-#ifdef __linux__
-  struct search {
-    std::uintptr_t address;
-    bool found;
-  };
-  search sought{reinterpret_cast<std::uintptr_t>(address), false};
-  ::dl_iterate_phdr(
-      [](dl_phdr_info* module, std::size_t, void* data) {
-        auto& s = *static_cast<search*>(data);
-        bool constant = false;
-        for (unsigned i = 0; i < module->dlpi_phnum; ++i) {
-          auto const& segment = module->dlpi_phdr[i];
-          std::uintptr_t const begin = module->dlpi_addr + segment.p_vaddr;
-          if (s.address < begin || s.address - begin >= segment.p_memsz) continue;
-          if (segment.p_type == PT_LOAD && (segment.p_flags & PF_W) == 0) constant = true;
-          if (segment.p_type == PT_GNU_RELRO) constant = true;
-        }
-        s.found = s.found || constant;
-        return s.found ? 1 : 0;
-      },
-      &sought);
-  return sought.found;
-#else
-  return false;
-#endif
 }
 
 }  // namespace dally::detail

@@ -8,7 +8,6 @@
 #include <type_traits>
 #include <utility>
 
-#include "dally/core/module.hpp"
 #include "dally/core/symbol.hpp"
 #include "dally/delayed/argument.hpp"
 #include "dally/serialize/codec.hpp"
@@ -19,9 +18,9 @@ namespace dally::detail {
 
 /// Addresses of functions and members are the same in all processes of a program, and what has no state is its type.
 template <class T>
-inline constexpr bool travels_as_bits =
-    std::is_member_pointer_v<T> || (std::is_pointer_v<T> && std::is_function_v<std::remove_pointer_t<T>>) ||
-    (std::is_empty_v<T> && std::is_trivially_copyable_v<T>);
+inline constexpr bool travels_as_bits = std::is_member_pointer_v<T> || std::is_null_pointer_v<T> ||
+                                        (std::is_pointer_v<T> && std::is_function_v<std::remove_pointer_t<T>>) ||
+                                        (std::is_empty_v<T> && std::is_trivially_copyable_v<T>);
 
 template <class T>
 constexpr bool is_bits() {
@@ -34,7 +33,14 @@ constexpr bool is_bits() {
 
 /// Text that a call was given as a pointer: the address will do for a string literal, and for nothing else.
 template <class T>
-inline constexpr bool is_text_pointer = std::is_same_v<T, char const*>;
+inline constexpr bool is_text_pointer =
+    std::is_same_v<T, char const*> || std::is_same_v<T, wchar_t const*> || std::is_same_v<T, char8_t const*> ||
+    std::is_same_v<T, char16_t const*> || std::is_same_v<T, char32_t const*>;
+
+/// What is an address, and must mean the same to the reader.
+template <class T>
+inline constexpr bool is_address =
+    is_text_pointer<T> || (std::is_pointer_v<T> && std::is_function_v<std::remove_pointer_t<T>>);
 
 /// What keeps a callable at home; no text if nothing does.
 template <class F>
@@ -66,9 +72,8 @@ constexpr std::string_view argument_obstacle() {
 template <class T>
 void write_part(archive_writer& out, T const& part) {
   if constexpr (std::is_empty_v<T> && travels_as_bits<T>) {
-  } else if constexpr (is_text_pointer<T>) {
-    if (part != nullptr && !in_constant_memory(part)) archive_reader::fail("text that is no string literal");
-    out.add_bytes(&part, sizeof part);
+  } else if constexpr (is_address<T>) {
+    out.add_address(reinterpret_cast<void const*>(part));
   } else if constexpr (is_bits<T>()) {
     out.add_bytes(&part, sizeof part);
   } else {
@@ -88,7 +93,7 @@ struct part_reader {
       return std::bit_cast<T>(std::byte{});
     } else if constexpr (requires { typename T::precedes; }) {
       return T{part_reader<typename T::precedes>::read(in)};
-    } else if constexpr (is_text_pointer<T> || is_bits<T>()) {
+    } else if constexpr (is_address<T> || is_bits<T>()) {
       std::array<std::byte, sizeof(T)> bytes;
       in.read_bytes(bytes.data(), sizeof(T));
       return std::bit_cast<T>(bytes);
@@ -133,8 +138,8 @@ struct call_codec {
   }
 };
 
-template <class Codec, bool MayRefuse, bool BeginsCode>
-inline constexpr wire_type coded_call_wire{&Codec::encode, &Codec::decode, nullptr, 0, MayRefuse, BeginsCode};
+template <class Codec, address_kind Addresses>
+inline constexpr wire_type coded_call_wire{&Codec::encode, &Codec::decode, nullptr, 0, Addresses};
 template <class Codec>
 inline constexpr wire_type refused_call_wire{nullptr, nullptr, Codec::obstacle().data(),
                                              static_cast<std::uint32_t>(Codec::obstacle().size())};
@@ -142,7 +147,7 @@ inline constexpr wire_type refused_call_wire{nullptr, nullptr, Codec::obstacle()
 template <class Call, class F, class... A>
 constexpr bool call_is_bits() {
   if constexpr (std::is_trivially_copyable_v<Call> && travels_as_bits<F> &&
-                !(is_reference_wrapper<A> || ... || false)) {
+                !((is_reference_wrapper<A> || is_address<A>) || ... || false)) {
     return (is_bits<typename argument<A>::stored>() && ... && true);
   } else {
     return false;
@@ -152,13 +157,15 @@ constexpr bool call_is_bits() {
 template <class Call, class F, class... A>
 constexpr wire_type const* call_wire_of() {
   if constexpr (call_is_bits<Call, F, A...>()) {
-    return std::is_pointer_v<F> ? &code_call_wire : &bits_call_wire;
+    return is_address<F> ? &code_call_wire : &bits_call_wire;
   } else {
     using codec = call_codec<Call, F, A...>;
     if constexpr (codec::obstacle().data() != nullptr) {
       return &refused_call_wire<codec>;
     } else {
-      return &coded_call_wire<codec, (is_text_pointer<A> || ... || false), std::is_pointer_v<F>>;
+      return &coded_call_wire < codec, (is_text_pointer<A> || ... || false)                 ? address_kind::any
+                                       : (is_address<F> || (is_address<A> || ... || false)) ? address_kind::code
+                                                                                            : address_kind::none > ;
     }
   }
 }

@@ -8,19 +8,23 @@
 
 namespace dally {
 
-/// Where the program and its libraries lay at one time: what was loaded later, a process forked then does not have.
+/// Where the program's and its libraries' code and constants lay at one time: what was loaded later, a process forked
+/// then does not have.
 ///
 /// Errors  std::bad_alloc
+/// Cost    linear in the number of libraries, to make and to ask
 class program_images {
  public:
   program_images() {
     ::dl_iterate_phdr(
-        [](dl_phdr_info* module, std::size_t size, void* data) {
+        [](dl_phdr_info* module, std::size_t, void* data) {
           auto& self = *static_cast<program_images*>(data);
-          if (size >= offsetof(dl_phdr_info, dlpi_adds) + sizeof module->dlpi_adds) self.loaded_ = module->dlpi_adds;
+          self.loaded_ = module->dlpi_adds;
           for (unsigned i = 0; i < module->dlpi_phnum; ++i) {
             auto const& segment = module->dlpi_phdr[i];
-            if (segment.p_type != PT_LOAD) continue;
+            // What nobody can write to, or nobody any more.
+            bool const constant = segment.p_type == PT_LOAD && (segment.p_flags & PF_W) == 0;
+            if (!constant && segment.p_type != PT_GNU_RELRO) continue;
             std::uintptr_t const begin = module->dlpi_addr + segment.p_vaddr;
             self.ranges_.push_back({begin, begin + segment.p_memsz});
           }

@@ -58,20 +58,12 @@ class preflight {
     wire_type const& wire = *call.type().call;
     if (wire.obstacle != nullptr) refuse_call(task, obstacle_of(wire));
     if (changed_) {
-      void const* code = nullptr;
-      if (wire.begins_code) std::memcpy(&code, call.payload(), sizeof code);
-      if (!images_->hold(&call.type()) || (code != nullptr && !images_->hold(code))) refuse_loaded(task);
-      for (dependency const d : call.dependencies()) {
-        if (!images_->hold(&d.from()->type())) refuse_loaded(task);
-      }
+      bool known = images_->hold(&call.type());
+      for (dependency const d : call.dependencies()) known = known && images_->hold(&d.from()->type());
+      if (!known) refuse_loaded(task);
     }
-    if (wire.may_refuse) {
-      try {
-        archive_writer trial;
-        wire.encode(trial, call.payload());
-      } catch (archive_error const&) {
-        refuse_call(task, "char const*, a pointer to text that is no string literal");
-      }
+    if (wire.addresses == address_kind::any || (changed_ && wire.addresses == address_kind::code)) {
+      check_addresses(task, call);
     }
     for (dependency const d : call.dependencies()) {
       if (d.is_value() && d.from()->type().wire->obstacle != nullptr) {
@@ -116,6 +108,34 @@ class preflight {
              "do not have it: make the pool after dlopen, or run the task on processes{}"}),
         "a function of a library loaded later", task.label(), task.key()};
   }
+
+  void check_addresses(node const& task, node const& call) const {
+    wire_type const& wire = *call.type().call;
+    if (wire.encode == nullptr) {
+      void const* code = nullptr;
+      std::memcpy(&code, call.payload(), sizeof code);
+      if (!images_->hold(code)) refuse_loaded(task);
+      return;
+    }
+    try {
+      known_addresses const known{*images_};
+      archive_writer trial{known};
+      wire.encode(trial, call.payload());
+    } catch (unknown_address const&) {
+      if (wire.addresses == address_kind::code) refuse_loaded(task);
+      refuse_call(task, "a pointer to text that is no string literal, or one of a library loaded later");
+    } catch (...) {  // a codec's, which fails the task when its turn comes
+    }
+  }
+
+  class known_addresses final : public shared_addresses {
+   public:
+    explicit known_addresses(program_images const& images) noexcept : images_{images} {}
+    [[nodiscard]] bool hold(void const* address) const noexcept override { return images_.hold(address); }
+
+   private:
+    program_images const& images_;
+  };
 
   program_images const* images_;
   bool changed_;  // since the workers were there

@@ -16,6 +16,22 @@ class archive_error : public error {
   using error::error;
 };
 
+/// An address that means nothing to whoever reads it.
+class unknown_address : public archive_error {
+ public:
+  using archive_error::archive_error;
+};
+
+/// Which addresses mean the same to the reader.
+class shared_addresses {
+ public:
+  /// Whether code, or what nobody can change, such as a string literal, lies there for the reader too.
+  [[nodiscard]] virtual bool hold(void const* address) const noexcept = 0;
+
+ protected:
+  ~shared_addresses() = default;
+};
+
 /// Writes values as bytes: numbers as they lie in memory, a length as 8 bytes before what it counts.
 ///
 /// What does not fit is counted but not written, so a first try into a small buffer tells how large the second must be.
@@ -30,6 +46,8 @@ class archive_writer {
   /// Counts only.
   archive_writer() = default;
   archive_writer(std::byte* to, std::size_t room) noexcept : to_{to}, room_{room} {}
+  /// Counts only, and refuses addresses that the reader does not know.
+  explicit archive_writer(shared_addresses const& known) noexcept : known_{&known} {}
 
   /// All bytes so far, whether they fitted or not.
   [[nodiscard]] std::size_t size() const noexcept { return size_; }
@@ -42,6 +60,12 @@ class archive_writer {
   void add_length(std::size_t count) noexcept {
     std::uint64_t const number = count;
     add_bytes(&number, sizeof number);
+  }
+
+  /// Writes the address of code, or of what nobody can change. Errors: unknown_address, where it is asked.
+  void add_address(void const* address) {
+    if (known_ != nullptr && address != nullptr && !known_->hold(address)) refuse_address();
+    add_bytes(&address, sizeof address);
   }
 
   /// Says, before anything is written, that all that follows lies at `whole` already, in memory that the reader sees
@@ -64,10 +88,15 @@ class archive_writer {
   }
 
  private:
+  [[noreturn, gnu::cold, gnu::noinline]] static void refuse_address() {
+    throw unknown_address{"an address that the reader does not know"};
+  }
+
   std::byte* to_ = nullptr;
   std::size_t room_ = 0;
   std::size_t size_ = 0;
   std::byte const* whole_ = nullptr;
+  shared_addresses const* known_ = nullptr;
 };
 
 /// Reads what an archive_writer wrote. Believes nothing: each length is compared with what is left before anything is
@@ -82,6 +111,9 @@ class archive_reader {
   /// `stay`: the bytes stay where they are for as long as what is read of them.
   archive_reader(std::byte const* from, std::size_t bytes, bool stay = false) noexcept
       : at_{from}, left_{bytes}, stay_{stay} {}
+
+  /// Elements aligned to so much are aligned 8 bytes, those of their number, behind where bytes that stay begin.
+  static constexpr std::size_t element_alignment = 64;
 
   /// Whether a value may refer to the bytes instead of copying them.
   [[nodiscard]] bool bytes_stay() const noexcept { return stay_; }

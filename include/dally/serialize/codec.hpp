@@ -435,6 +435,13 @@ archive_reader& archive_reader::operator()(T&&... values) {
   return *this;
 }
 
+/// Which addresses are among the bytes of something.
+enum class address_kind : unsigned char {
+  none,
+  code,  ///< of functions: every process has them that was forked after they were loaded
+  any    ///< of text too, which may lie anywhere
+};
+
 /// How the values of one type, or the recorded calls of one kind, cross a process border, for those who do not know the
 /// type.
 struct wire_type {
@@ -442,8 +449,7 @@ struct wire_type {
   void (*decode)(archive_reader& in, void* to);            // constructs at `to`
   char const* obstacle;  // the type that stands in the way, as type_name spells it; null where none does
   std::uint32_t obstacle_length;
-  bool may_refuse = false;   // encode may throw not_serializable
-  bool begins_code = false;  // begins with the address of a function
+  address_kind addresses = address_kind::none;  // where bytes in memory hold one of code, they begin with it
 };
 
 namespace detail {
@@ -471,7 +477,7 @@ inline constexpr wire_type refused_wire{nullptr, nullptr, obstacle<T>().data(),
 // Of recorded calls: whose payloads are their bytes, the same with a function's address first, and what another node
 // has recorded, which travels in its stead.
 inline constexpr wire_type bits_call_wire{nullptr, nullptr, nullptr, 0};
-inline constexpr wire_type code_call_wire{nullptr, nullptr, nullptr, 0, false, true};
+inline constexpr wire_type code_call_wire{nullptr, nullptr, nullptr, 0, address_kind::code};
 inline constexpr wire_type again_call_wire{nullptr, nullptr, nullptr, 0};
 
 template <class T>
