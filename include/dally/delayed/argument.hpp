@@ -52,7 +52,7 @@ constexpr bool is_view_of() {
       if constexpr (std::is_same_v<typename P::element_type, element const> && P::extent == ~std::size_t{0} &&
                     std::is_convertible_v<T const&, P> && std::is_constructible_v<P, element const*, std::size_t>) {
         return std::is_same_v<codec_t<T>, sequence_codec<T>> && is_tight<element>::value &&
-               alignof(element) <= 64;  // as arenas align
+               alignof(element) <= archive_reader::element_alignment;
       }
     }
   }

@@ -39,6 +39,8 @@ struct arena_range {
 /// Errors   resource_error from the constructor alone
 class shared_arena {
  public:
+  static constexpr std::size_t element_alignment = 64;
+
   /// Room for `capacity` bytes, of which none is used yet.
   explicit shared_arena(std::size_t capacity, std::size_t kept_warm = std::size_t{256} << 20)
       : capacity_{allowed(capacity)}, kept_warm_{kept_warm}, file_{::memfd_create("dally results", MFD_CLOEXEC)} {
@@ -110,7 +112,7 @@ class shared_arena {
   };
 
   static constexpr std::size_t page = 4096;
-  static constexpr std::size_t lead = 56;
+  static constexpr std::size_t lead = element_alignment - 8;
   static constexpr std::uint64_t none = ~std::uint64_t{0};
 
   /// As much as the system lets a file grow: one more byte would be a signal, not an error.

@@ -36,6 +36,8 @@ struct arena_place {
   std::uint64_t offset = 0;
 };
 
+static_assert(archive_reader::element_alignment == shared_arena::element_alignment);
+
 /// One worker's arena, as everybody who was forked later sees it.
 struct arena_book {
   shared_arena memory;

@@ -102,7 +102,9 @@ class shared_array {
   // In a worker: behind their number, as codec writes them. Null elsewhere, and for small ones.
   static std::shared_ptr<T[]> for_result(std::size_t size) {
     detail::result_memory* const memory = detail::result_memory::here;
-    if (memory == nullptr || size > ~std::size_t{0} / sizeof(T) / 2 || size * sizeof(T) <= memory->least) return {};
+    if (alignof(T) > archive_reader::element_alignment || memory == nullptr || size > ~std::size_t{0} / sizeof(T) / 2 ||
+        size * sizeof(T) <= memory->least)
+      return {};
     std::uint64_t const count = size;
     std::byte* const at = memory->allocate(sizeof count + size * sizeof(T));
     if (at == nullptr) return {};
