@@ -177,6 +177,21 @@ struct call_plan {
     };
     return (refused.template operator()<I, A>() || ... || false);
   }
+  // A span that does not fit what a task returns.
+  template <std::size_t... I>
+  static constexpr bool wants_other_span(std::index_sequence<I...>) {
+    [[maybe_unused]] auto const refused = []<std::size_t J, class Argument>() {
+      using parameter = std::remove_cvref_t<typename parameter_at<J, parameters>::type>;
+      if constexpr (is_lazy<Argument> && requires { parameter::extent; }) {
+        return requires { typename parameter::element_type; } && requires { typename plain_t<Argument>::value_type; } &&
+               !std::is_convertible_v<plain_t<Argument> const&, parameter>;
+      } else {
+        return false;
+      }
+    };
+    return (refused.template operator()<I, A>() || ... || false);
+  }
+  static constexpr bool takes_other_span = wants_other_span(indices);
   static constexpr bool takes_reference = wants_reference(indices);
   static constexpr bool takes_recorded = moves_recorded(indices);
   static constexpr bool takes_void = (std::is_same_v<A, lazy<void>> || ... || false);
@@ -194,7 +209,10 @@ inline constexpr bool check_call() {
     static_assert(!calling::takes_recorded || calling::takes_reference,
                   "dally: a recorded argument belongs to the graph and is never moved, so one that cannot be copied "
                   "cannot be passed by value; take T const&, let a task make it, or hold it in a std::shared_ptr");
-    static_assert(calling::callable || calling::takes_reference || calling::takes_recorded,
+    static_assert(!calling::takes_other_span,
+                  "dally: the elements of a result are read through a std::span<T const> of their own type, without a "
+                  "fixed extent: results are shared");
+    static_assert(calling::callable || calling::takes_reference || calling::takes_recorded || calling::takes_other_span,
                   "dally: the function cannot be called with these arguments");
     static_assert(!calling::callable || calling::const_callable || std::is_copy_constructible_v<F>,
                   "dally: a callable whose call operator is not const works on a copy of its own in each call, so it "
