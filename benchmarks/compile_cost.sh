@@ -11,9 +11,7 @@ repetitions=${2:-5}
 work=$(mktemp -d)
 trap 'rm -r "$work"' EXIT
 
-cat >"$work/lesson.cpp" <<'END'
-#include <dally/dally.hpp>
-
+cat >"$work/tasks.hpp" <<'END'
 #include <chrono>
 #include <thread>
 using namespace std::chrono_literals;
@@ -26,6 +24,12 @@ int add(int x, int y) {
   std::this_thread::sleep_for(1s);
   return x + y;
 }
+END
+
+cat >"$work/lesson.cpp" <<'END'
+#include <dally/dally.hpp>
+
+#include "tasks.hpp"
 
 int main() {
   auto x = dally::delayed(increment)(1);
@@ -40,19 +44,9 @@ END
 cat >"$work/tbb.cpp" <<'END'
 #include <oneapi/tbb/flow_graph.h>
 
-#include <chrono>
-#include <thread>
 #include <tuple>
-using namespace std::chrono_literals;
 
-int increment(int x) {
-  std::this_thread::sleep_for(1s);
-  return x + 1;
-}
-int add(int x, int y) {
-  std::this_thread::sleep_for(1s);
-  return x + y;
-}
+#include "tasks.hpp"
 
 int main() {
   using namespace tbb::flow;
@@ -76,7 +70,7 @@ END
 
 # The standard headers that the program and the headers of dally which it reaches name themselves.
 "$compiler" -std=c++20 -I"$root/include" -fsyntax-only -H "$work/lesson.cpp" 2>&1 | grep -o "$root/include/.*" | sort -u |
-  xargs sed -n 's/^\(#include <[a-z_]*>\).*/\1/p' "$work/lesson.cpp" | sort -u >"$work/bare.cpp"
+  xargs sed -n 's/^\(#include <[a-z_]*>\).*/\1/p' "$work/tasks.hpp" | sort -u >"$work/bare.cpp"
 echo 'int main() {}' >>"$work/bare.cpp"
 
 programs='bare lesson'

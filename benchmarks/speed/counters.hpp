@@ -114,10 +114,7 @@ phases run_counters(shape const& s, unsigned threads) {
   took.record = watch.lap();
   graph.plan(threads);
   took.plan = watch.lap();
-  took.result = graph.run(workers);
-  took.run = watch.lap();
-  took.result = graph.run(workers) == took.result ? took.result : ~took.result;
-  took.rerun = watch.lap();
+  run_twice(took, watch, [&] { return graph.run(workers); });
   return took;
 }
 

@@ -86,7 +86,7 @@ phases run_chunks(shape const& original, unsigned threads) {
   values.resize(s.size());
   if (done.size() < chunks) done = std::vector<std::atomic<std::uint32_t>>(chunks);
   took.plan = watch.lap();
-  auto const run = [&] {
+  run_twice(took, watch, [&] {
     ++epoch;
     std::atomic<std::size_t> next_chunk{0};
     workers.run([&, now = epoch](unsigned) {
@@ -106,13 +106,8 @@ phases run_chunks(shape const& original, unsigned threads) {
         done[c].store(now, std::memory_order_release);  // to the loads above
       }
     });
-  };
-  run();
-  took.run = watch.lap();
-  took.result = values.back();
-  run();
-  took.rerun = watch.lap();
-  took.result = values.back() == took.result ? took.result : ~took.result;
+    return values.back();
+  });
   return took;
 }
 

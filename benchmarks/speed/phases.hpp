@@ -32,6 +32,15 @@ class stopwatch {
   std::chrono::steady_clock::time_point last_ = std::chrono::steady_clock::now();
 };
 
+/// Runs a graph twice: `run` returns what it came to. A second value that differs makes the result a wrong one.
+template <class Run>
+void run_twice(phases& took, stopwatch& watch, Run const& run) {
+  took.result = run();
+  took.run = watch.lap();
+  if (run() != took.result) took.result = ~took.result;
+  took.rerun = watch.lap();
+}
+
 /// The upper median; `all` is not empty.
 inline double median_of(std::vector<double> all) {
   auto const middle = all.begin() + static_cast<std::ptrdiff_t>(all.size() / 2);

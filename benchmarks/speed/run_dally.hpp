@@ -71,10 +71,7 @@ phases run_dally(shape const& s, unsigned threads) {
   auto again = std::make_unique<dally::prepared<dally::lazy<value>>>(dally::prepare(nodes.back()));
   took.plan = watch.lap();
   dally::any_scheduler const scheduler = dally_scheduler(threads);
-  took.result = (*again)(scheduler);
-  took.run = watch.lap();
-  took.result = (*again)(scheduler) == took.result ? took.result : ~took.result;
-  took.rerun = watch.lap();
+  run_twice(took, watch, [&] { return (*again)(scheduler); });
   again.reset();
   nodes = {};
   took.destroy = watch.lap();
