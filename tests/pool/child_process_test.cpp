@@ -355,7 +355,7 @@ TEST_CASE("a page shared with the workers says what each was doing when it died"
   auto const before = std::chrono::steady_clock::now();
   std::vector<child_process> workers;
   for (std::uint32_t k = 0; k < 3; ++k) {
-    CHECK(page[k].node() == dally::worker_status::idle);
+    CHECK(page[k].task() == dally::worker_status::idle);
     workers.push_back(child_process::start({}, [&page, k] {
       page[k].begin(100);
       page[k].end();
@@ -365,13 +365,13 @@ TEST_CASE("a page shared with the workers says what each was doing when it died"
     }));
   }
   for (child_process& w : workers) CHECK(wait_for(w).number == SIGKILL);
-  CHECK(page[0].node() == 200);
-  CHECK(page[1].node() == 201);
-  CHECK(page[2].node() == dally::worker_status::idle);
+  CHECK(page[0].task() == 200);
+  CHECK(page[1].task() == 201);
+  CHECK(page[2].task() == dally::worker_status::idle);
   CHECK(page[1].done() == 1);
   CHECK(page[1].started() >= before);
   CHECK(page[1].started() <= std::chrono::steady_clock::now());
   page[1].reset();
-  CHECK(page[1].node() == dally::worker_status::idle);
+  CHECK(page[1].task() == dally::worker_status::idle);
   CHECK(page[1].done() == 0);
 }

@@ -29,23 +29,23 @@
 
 #include "support/catch2.hpp"
 #include "support/ledger.hpp"
+#include "support/plain_tasks.hpp"
 #include "support/sanitizers.hpp"
 #include "support/shared.hpp"
 
 using dally::delayed;
 using dally::lazy;
 using dally::processes;
+using dally::tests::add;
 using dally::tests::contains;
 using dally::tests::ledger;
+using dally::tests::same;
 using dally::tests::shared_array;
 using dally::tests::shared_counter;
+using dally::tests::sum;
 using namespace std::chrono_literals;
 
 namespace {
-
-int same(int x) { return x; }
-int add(int x, int y) { return x + y; }
-int sum(std::vector<int> const& values) { return std::accumulate(values.begin(), values.end(), 0); }
 
 int volatile* nowhere = reinterpret_cast<int*>(std::uintptr_t{4096});
 

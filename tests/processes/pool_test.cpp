@@ -5,6 +5,7 @@
 #include <dally/processes.hpp>
 
 #include <dlfcn.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -23,9 +24,11 @@
 #include <optional>
 #include <random>
 #include <set>
+#include <span>
 #include <stdexcept>
 #include <stop_token>
 #include <string>
+#include <string_view>
 #include <thread>
 #include <tuple>
 #include <utility>
@@ -33,6 +36,7 @@
 
 #include "support/catch2.hpp"
 #include "support/ledger.hpp"
+#include "support/plain_tasks.hpp"
 #include "support/sanitizers.hpp"
 #include "support/shared.hpp"
 
@@ -40,17 +44,18 @@ using dally::delayed;
 using dally::lazy;
 using dally::process_pool;
 using dally::processes;
+using dally::tests::add;
 using dally::tests::contains;
 using dally::tests::ledger;
+using dally::tests::own_pid;
+using dally::tests::same;
 using dally::tests::shared_counter;
+using dally::tests::sum;
 using namespace std::chrono_literals;
 
 namespace {
 
-int same(int x) { return x; }
-int add(int x, int y) { return x + y; }
-int sum(std::vector<int> const& values) { return std::accumulate(values.begin(), values.end(), 0); }
-int own_pid(int) { return getpid(); }
+int apply(int (*f)(int), int x) { return f(x); }
 int length(std::string const& text) { return static_cast<int>(text.size()); }
 std::vector<double> numbers(std::size_t count) {
   std::vector<double> all(count);
@@ -92,6 +97,42 @@ struct account {
   int balance = 0;
   int with(int more) const { return balance + more; }
 };
+/// Empty, but not for its codec.
+struct tag {
+  tag() = default;
+  tag(tag const&) {}
+  template <class Archive>
+  void serialize(Archive&) {}
+};
+/// Aligned to more than shared memory is.
+struct wide {
+  alignas(128) double values[16];
+};
+int misaligned(std::span<wide const> all) {
+  return static_cast<int>(std::count_if(
+      all.begin(), all.end(), [](wide const& w) { return reinterpret_cast<std::uintptr_t>(&w) % alignof(wide) != 0; }));
+}
+
+/// Computes on the same pool when it is told of the first task's end.
+struct computing_observer : dally::observer {
+  explicit computing_observer(process_pool const& on) : pool{on} {}
+  void task_finished(dally::run const&, dally::task_record const&) noexcept override {
+    if (std::exchange(done, true)) return;
+    value = (delayed(same)(20) + delayed(same)(22)).compute(pool);
+    std::stop_source stop;
+    stop.request_stop();
+    try {
+      static_cast<void>(delayed(same)(1).compute({.scheduler = pool, .stop = stop.get_token()}));
+    } catch (dally::cancelled const&) {
+      cancelled = true;
+    }
+  }
+  process_pool const& pool;
+  bool done = false;
+  bool cancelled = false;
+  int value = 0;
+};
+
 struct measured {
   lazy<int> value;
   std::string unit;
@@ -176,6 +217,20 @@ TEST_CASE("every kind of argument travels to a pool: plain, in containers, besid
             .compute(pool) == "m1");
   CHECK(delayed([](std::optional<int> o) { return o.value_or(-1); })(std::optional<lazy<int>>{}).compute(pool) == -1);
 
+  CHECK(delayed([](tag const&, std::vector<int> const& v) { return v.size(); })(tag{}, std::vector<int>(256))
+            .compute(pool) == 256);
+  CHECK(delayed(apply)(same, 5).compute(pool) == 5);
+  CHECK(delayed([](std::nullptr_t, std::wstring const& w) { return w.size(); })(nullptr, L"wide").compute(pool) == 4);
+  auto wides = delayed([](int n) { return std::vector<wide>(static_cast<std::size_t>(n)); })(2000);
+  CHECK(delayed(misaligned)(wides).compute(pool) == 0);
+  auto made = delayed([](int n) {
+    int wrong = 0;
+    static_cast<void>(dally::shared_array<wide>::make(static_cast<std::size_t>(n),
+                                                      [&](std::span<wide> all) { wrong = misaligned(all); }));
+    return wrong;
+  });
+  CHECK(made(2000).compute(pool) == 0);
+
   // Literals and persisted values, small and large; large ones are written once, whoever reads them.
   lazy<std::vector<double>> const literal{numbers(200'000)};
   auto const kept = delayed(numbers)(std::size_t{100'000}).persist(pool);
@@ -214,7 +269,7 @@ TEST_CASE("what cannot travel to a pool is refused before anything runs, by task
   refused(delayed(add)(counted, std::cref(captured)), "std::reference_wrapper");
   refused(delayed([](int const* p) { return *p; })(&captured), "int");  // compilers differ in blanks
   std::string const text = "not a literal";
-  refused(delayed(length)(text.c_str()), "char const*");
+  refused(delayed(length)(text.c_str()), "pointer to text");
   // What is refused there runs on processes, and on the calling thread.
   CHECK(delayed([captured](int x) { return x + captured; })(counted).compute(processes{1}) == 5);
   CHECK(delayed([captured](int x) { return x + captured; }, {.here = true})(counted).compute(pool) == 5);
@@ -235,6 +290,10 @@ TEST_CASE("a task from a library that was loaded after the pool is refused by it
   CHECK_THROWS_WITH(recorded_there.compute(pool),
                     contains("loaded after the process_pool was made") && contains("late_library.cpp"));
   CHECK_THROWS_AS(delayed(late)(1).compute(pool), dally::not_serializable);
+  CHECK_THROWS_AS(delayed(apply)(late, 1).compute(pool), dally::not_serializable);
+  auto const text = reinterpret_cast<char const* (*)()>(dlsym(library, "late_text"));
+  REQUIRE(text != nullptr);
+  CHECK_THROWS_AS(delayed(length)(text()).compute(pool), dally::not_serializable);
   CHECK(delayed(same)(2).compute(pool) == 2);
   // Nor can a task that takes what was recorded there.
   CHECK_THROWS_AS(delayed(same)(recorded_there).compute(pool), dally::not_serializable);
@@ -242,6 +301,8 @@ TEST_CASE("a task from a library that was loaded after the pool is refused by it
   process_pool const later{1};
   CHECK(recorded_there.compute(later) == 42);
   CHECK(delayed(late)(1).compute(later) == 43);
+  CHECK(delayed(apply)(late, 1).compute(later) == 43);
+  CHECK(delayed(length)(text()).compute(later) == 14);
 }
 
 TEST_CASE("deaths, exceptions, retries and limits are a pool's as they are those of processes", "[processes]") {
@@ -270,6 +331,56 @@ TEST_CASE("deaths, exceptions, retries and limits are a pool's as they are those
   for (int i = 0; i < 40; ++i) pids.push_back(delayed(own_pid)(i));
   auto const all = delayed([](std::vector<int> const& v) { return std::set<int>(v.begin(), v.end()).size(); })(pids);
   CHECK(all.compute(pool) >= 13);  // a worker is replaced after three tasks
+}
+
+TEST_CASE("an observer may compute on the pool whose run it watches", "[processes]") {
+  ledger books;
+  process_pool const pool{1};
+  computing_observer seen{pool};
+  CHECK((delayed(same)(1) + delayed(same)(2)).compute({.scheduler = pool, .observers = {&seen}}) == 3);
+  CHECK(seen.value == 42);
+  CHECK(seen.cancelled);
+  CHECK(delayed(same)(4).compute(pool) == 4);
+}
+
+TEST_CASE("a worker that was stopped before its task began is replaced when the task's time is over", "[processes]") {
+  ledger books;
+  process_pool const pool{{.workers = 1, .task_timeout = 1s}};
+  int const stopped = delayed(own_pid)(0).compute(pool);
+  kill(stopped, SIGSTOP);
+  calls.reset();
+  CHECK(delayed(count_call)(7).compute(pool) == 7);
+  CHECK(calls.value() == 1);
+  CHECK(delayed(own_pid)(0).compute(pool) != stopped);
+}
+
+TEST_CASE("a zygote that does not answer is given up, once and for all", "[processes]") {
+  ledger books;
+  process_pool const pool{2};
+  auto const zygotes = children_of(getpid());
+  REQUIRE(zygotes.size() == 1);
+  kill(zygotes[0], SIGSTOP);
+  CHECK_THROWS_WITH(delayed(same)(1).compute(pool), contains("make a new process_pool"));
+  kill(zygotes[0], SIGCONT);
+  CHECK_THROWS_WITH(delayed(same)(1).compute(pool), contains("make a new process_pool"));
+}
+
+TEST_CASE("a pool makes do with few descriptors", "[processes]") {
+  ledger books;
+  rlimit former{};
+  REQUIRE(getrlimit(RLIMIT_NOFILE, &former) == 0);
+  rlimit const few{64, former.rlim_max};
+  REQUIRE(setrlimit(RLIMIT_NOFILE, &few) == 0);
+  std::vector<std::string> notes;
+  {
+    process_pool const pool{{.workers = 40, .note = [&](std::string_view note) { notes.emplace_back(note); }}};
+    std::vector<lazy<int>> naps;
+    for (int i = 0; i < 60; ++i) naps.push_back(delayed(sleep_for_milliseconds)(5));
+    CHECK(delayed(sum)(naps).compute(pool) == 300);
+  }
+  setrlimit(RLIMIT_NOFILE, &former);
+  REQUIRE(!notes.empty());
+  CHECK_THAT(notes[0], contains("of 40 workers") && !contains("Success"));
 }
 
 TEST_CASE("a pool cancels, and computes again", "[processes]") {

@@ -28,6 +28,7 @@
 
 #include "support/catch2.hpp"
 #include "support/ledger.hpp"
+#include "support/plain_tasks.hpp"
 #include "support/sanitizers.hpp"
 #include "support/shared.hpp"
 
@@ -37,14 +38,13 @@ using dally::memory_size;
 using dally::processes;
 using dally::tests::contains;
 using dally::tests::ledger;
+using dally::tests::own_pid;
+using dally::tests::same;
 using dally::tests::shared_array;
 using dally::tests::shared_counter;
+using dally::tests::sum;
 
 namespace {
-
-int same(int x) { return x; }
-int sum(std::vector<int> const& values) { return std::accumulate(values.begin(), values.end(), 0); }
-int own_pid(int) { return getpid(); }
 
 /// A handle of something that is in one process only.
 struct shape {

@@ -14,6 +14,7 @@
 
 #include "support/catch2.hpp"
 #include "support/ledger.hpp"
+#include "support/plain_tasks.hpp"
 #include "support/shared.hpp"
 
 using dally::delayed;
@@ -21,6 +22,7 @@ using dally::lazy;
 using dally::processes;
 using dally::tests::contains;
 using dally::tests::ledger;
+using dally::tests::same;
 using dally::tests::shared_counter;
 
 namespace {
@@ -38,8 +40,6 @@ struct refusal {
 refusal forks, sockets, polls, files, room, pidfds;
 
 constexpr int for_ever = 1'000'000;
-
-int same(int x) { return x; }
 
 int run() {
   std::vector<lazy<std::string>> parts;

@@ -139,7 +139,8 @@ class descriptor {
 }
 
 /// Receives what send_passing() has sent. False at the end, after an error, and when the socket's time is over.
-[[nodiscard]] inline bool receive_passed(descriptor const& socket, void* bytes, std::size_t size, descriptor& passed) {
+[[nodiscard]] inline bool receive_passed(descriptor const& socket, void* bytes, std::size_t size,
+                                         descriptor& passed) noexcept {
   for (std::size_t got = 0; got < size;) {
     iovec part{static_cast<std::byte*>(bytes) + got, size - got};
     alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int))]{};

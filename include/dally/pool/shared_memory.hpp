@@ -55,26 +55,26 @@ class shared_mapping {
 /// Threads  written by the worker alone, read by the coordinator at any time
 class alignas(64) worker_status {
  public:
-  static constexpr std::uint32_t idle = ~std::uint32_t{0};
+  static constexpr std::uint64_t idle = 0;
 
-  /// The worker begins a task.
-  void begin(std::uint32_t node) noexcept {
+  /// The worker begins a task, which has a number that no other has had.
+  void begin(std::uint64_t task) noexcept {
     started_.store(now(), std::memory_order_relaxed);
-    node_.store(node, std::memory_order_release);  // with its start, to node()
+    task_.store(task, std::memory_order_release);  // with its start, to task()
   }
   /// The worker has written the task's result.
   void end() noexcept {
     done_.store(done_.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
-    node_.store(idle, std::memory_order_release);  // with the count, to node()
+    task_.store(idle, std::memory_order_release);  // with the count, to task()
   }
   /// A new worker takes the place of one that has ended.
   void reset() noexcept {
-    node_.store(idle, std::memory_order_relaxed);
+    task_.store(idle, std::memory_order_relaxed);
     done_.store(0, std::memory_order_relaxed);
   }
 
   /// The task that is being run, or `idle`. Acquires what begin() and end() wrote.
-  [[nodiscard]] std::uint32_t node() const noexcept { return node_.load(std::memory_order_acquire); }
+  [[nodiscard]] std::uint64_t task() const noexcept { return task_.load(std::memory_order_acquire); }
   /// Of the task that is being run, on CLOCK_MONOTONIC, which all processes share.
   [[nodiscard]] std::chrono::steady_clock::time_point started() const noexcept {
     return std::chrono::steady_clock::time_point{
@@ -86,7 +86,7 @@ class alignas(64) worker_status {
  private:
   static std::int64_t now() noexcept { return std::chrono::steady_clock::now().time_since_epoch().count(); }
 
-  std::atomic<std::uint32_t> node_{idle};
+  std::atomic<std::uint64_t> task_{idle};
   std::atomic<std::int64_t> started_{0};
   std::atomic<std::uint64_t> done_{0};
 };

@@ -58,27 +58,21 @@ class zygote final : public process_reaper {
 
   /// Has a process forked. It gets a copy of `socket`.
   [[nodiscard]] child_process start(Order const& order, descriptor const& socket) {
-    request const asked{order, 0};
     answer got{};
     descriptor death;
-    if (!send_passing(control_, &asked, sizeof asked, socket) || !receive_passed(control_, &got, sizeof got, death)) {
-      refuse_lost();
+    if (!ask({order, 0}, socket, got, death)) refuse_lost();
+    if (got.code != 0) refuse("a process", got.code);
+    if (!death) {
+      static_cast<void>(reap(got.pid));  // it was forked, and cannot be watched
+      refuse("a descriptor of a process: the limit of open files (ulimit -n)?", EMFILE);
     }
-    if (got.code != 0 || !death) refuse("a process", got.code);
     return child_process{got.pid, std::move(death), *this};
   }
 
   worker_death reap(pid_t ended) noexcept override {
-    request const asked{{}, ended};
     answer got{};
     descriptor none;
-    try {
-      if (send_passing(control_, &asked, sizeof asked, none) && receive_passed(control_, &got, sizeof got, none)) {
-        return got.death;
-      }
-    } catch (...) {  // no memory for an answer that is none
-    }
-    return {};
+    return ask({{}, ended}, none, got, none) ? got.death : worker_death{};
   }
 
  private:
@@ -93,6 +87,17 @@ class zygote final : public process_reaper {
     int code;
     worker_death death;
   };
+
+  // False if it does not answer: then it is ended, since an answer that comes later would be taken for another's.
+  bool ask(request const& asked, descriptor const& passed, answer& got, descriptor& with_it) noexcept {
+    if (!control_) return false;
+    if (send_passing(control_, &asked, sizeof asked, passed) && receive_passed(control_, &got, sizeof got, with_it)) {
+      return true;
+    }
+    control_.close();
+    process_.kill();
+    return false;
+  }
 
   // The zygote's own life.
   template <class Kept, class Body>

@@ -7,7 +7,6 @@
 #include <bit>
 #include <cerrno>
 #include <chrono>
-#include <csignal>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
@@ -15,7 +14,6 @@
 #include <memory>
 #include <new>
 #include <string>
-#include <unordered_map>
 #include <utility>
 #include <vector>
 
@@ -26,6 +24,7 @@
 #include "dally/graph/node.hpp"
 #include "dally/graph/plan.hpp"
 #include "dally/pool/byte_queue.hpp"
+#include "dally/schedulers/attempts.hpp"
 #include "dally/schedulers/frames.hpp"
 #include "dally/schedulers/kept_results.hpp"
 #include "dally/schedulers/preflight.hpp"
@@ -45,7 +44,12 @@ namespace dally::detail {
 class coordinator {
  public:
   coordinator(execution& job, process_options const& options, worker_crew& crew) noexcept
-      : job_{job}, plan_{job.plan()}, options_{options}, crew_{crew}, results_{crew} {}
+      : job_{job},
+        plan_{job.plan()},
+        options_{options},
+        crew_{crew},
+        results_{crew},
+        attempts_{options.crash_retries} {}
   coordinator(coordinator const&) = delete;
   coordinator& operator=(coordinator const&) = delete;
   ~coordinator() {
@@ -62,20 +66,11 @@ class coordinator {
       if (job_.stopped()) {
         drain();
         if (job_.finished()) break;
-      } else if (!here_.empty() && needs_idle_crew(here_.back())) {
-        // Waits until the workers are free for the graph that this task has returned.
-        if (crew_.idle()) {
-          run_here();
-          continue;
-        }
-        crew_.send_all();
-        wait(tick_milliseconds);
-        continue;
-      } else {
+      } else if (!waits_for_crew()) {
         assign();
       }
       crew_.send_all();
-      bool const here = !here_.empty() && !job_.stopped() && !needs_idle_crew(here_.back());
+      bool const here = !here_.empty() && !job_.stopped() && !(waits_for_crew() && !crew_.idle());
       if (here) run_here();
       wait(here ? 0 : tick_milliseconds);
     }
@@ -88,7 +83,6 @@ class coordinator {
  private:
   static constexpr int tick_milliseconds = 20;
   static constexpr unsigned most_in_flight = 32;
-  static constexpr std::uint64_t longest_frame = std::uint64_t{1} << 40;
   static constexpr std::int64_t one_second = 1'000'000'000;
 
   // Of a node.
@@ -259,7 +253,13 @@ class coordinator {
     to.claimed |= std::uint64_t{1} << header.claim;
     to.claims->offer(header.claim, header.sequence);
     to.in_flight.push_back({n, header.claim, header.sequence});
-    if (to.in_flight.size() == 1) announce(n, to.index + 1);
+    if (to.in_flight.size() == 1) begin_next(to);
+  }
+
+  // The first of a worker's tasks is its to begin.
+  void begin_next(seat& s) {
+    s.front_since = steady_nanoseconds();
+    announce(s.in_flight.front().node, s.index + 1);
   }
 
   // All that a worker needs which has no plan. What a task that was recorded again waits for besides is not sent.
@@ -332,8 +332,10 @@ class coordinator {
     flags_[m] |= has_object;
   }
 
-  // A graph that a task has returned runs on the same pool, as a run of its own.
-  [[nodiscard]] bool needs_idle_crew(node_id n) const noexcept {
+  // Whether the next task that runs here may return a graph, which runs on the same pool, as a run of its own: then the
+  // workers must have nothing to do.
+  [[nodiscard]] bool waits_for_crew() const noexcept { return !here_.empty() && may_grow(here_.back()); }
+  [[nodiscard]] bool may_grow(node_id n) const noexcept {
     return crew_.is_pool() && plan_.task(n).type().resume != nullptr;
   }
 
@@ -348,7 +350,9 @@ class coordinator {
       return fail_at_once(n);
     }
     bool const outer = crew_.runs_here().exchange(true, std::memory_order_relaxed);
+    crew_.lent() = may_grow(n);
     if (job_.run_here(n, 0)) flags_[n] |= has_object;
+    crew_.lent() = false;
     crew_.runs_here().store(outer, std::memory_order_relaxed);
     release(n);
   }
@@ -385,41 +389,21 @@ class coordinator {
     while (s.in.size() >= sizeof(frame_header)) {
       frame_header header;
       std::memcpy(&header, s.in.data(), sizeof header);
-      std::size_t const position = find(s, header);
+      std::size_t const position = s.position_of(header);
       if (position > s.in_flight.size()) {
         s.breached = true;
         return false;
       }
       if (s.in.size() - sizeof header < header.length) return true;
       std::byte const* const body = s.in.data() + sizeof header;
-      bool const good = header.kind == frame_kind::hello ? greet(s) : take_answer(s, position, header, body);
-      if (!good) {
+      if (header.kind == frame_kind::hello) {
+        s.greeted = true;
+      } else if (!take_answer(s, position, header, body)) {
         s.breached = true;
         return false;
       }
       s.in.take(sizeof header + header.length);
     }
-    return true;
-  }
-
-  // Which task in flight a frame is about, their number where it is about none; more if no worker says such a thing.
-  static std::size_t find(seat const& s, frame_header const& header) noexcept {
-    std::size_t const none = s.in_flight.size();
-    std::size_t const breach = none + 1;
-    if (header.magic != frame_header::mark || header.epoch != s.epoch || header.length > longest_frame) return breach;
-    if (header.kind == frame_kind::hello) return s.greeted || header.length != 0 ? breach : none;
-    if ((header.kind != frame_kind::done && header.kind != frame_kind::fail) || header.length < sizeof(task_times)) {
-      return breach;
-    }
-    if (header.kind == frame_kind::fail && header.sequence == 0) return none;  // of the initializer
-    for (std::size_t i = 0; i < none; ++i) {
-      if (s.in_flight[i].sequence == header.sequence) return s.in_flight[i].node == header.node ? i : breach;
-    }
-    return breach;
-  }
-
-  bool greet(seat& s) {
-    s.greeted = true;
     return true;
   }
 
@@ -439,7 +423,7 @@ class coordinator {
     record.worker = s.index + 1;
     record.start = moment(times.start);
     record.end = moment(times.end);
-    record.attempt = attempts_of(answered.node) + 1;
+    record.attempt = attempts_.failed(answered.node) + 1;
     if (header.kind == frame_kind::done) {
       if (fits_slot(task.type())) {
         if (size != task.type().result->size || header.arena) return false;
@@ -466,27 +450,14 @@ class coordinator {
     if (header.kind == frame_kind::done) {
       job_.complete(record);
       release(answered.node);
-    } else if (failures_of(answered.node) < retries(task)) {
-      ++failures_[answered.node];
+    } else if (attempts_.may_repeat(answered.node, task)) {
       ready_.push_back(answered.node);
     } else {
-      job_.fail(record, received_exception(task, body, size));
+      job_.fail(record, attempts::thrown(task, body, size));
       release(answered.node);
     }
-    if (!s.in_flight.empty()) announce(s.in_flight.front().node, s.index + 1);
+    if (!s.in_flight.empty()) begin_next(s);
     return true;
-  }
-
-  static std::exception_ptr received_exception(node const& task, std::byte const* body, std::size_t size) {
-    try {
-      archive_reader in{body, size};
-      return decode_exception(in, task.label(), task.key());
-    } catch (...) {
-      return std::make_exception_ptr(
-          remote_error{joined({"task \"", task.label(), "\" (", task.place_text(),
-                               ") threw an exception in another process that could not be sent"}),
-                       "unknown", "", task.label(), task.key()});
-    }
   }
 
   static std::chrono::steady_clock::time_point moment(std::int64_t nanoseconds) noexcept {
@@ -500,20 +471,7 @@ class coordinator {
     mean_nanoseconds_ = std::max<std::int64_t>(mean_nanoseconds_, 1);
   }
 
-  static unsigned retries(node const& task) noexcept {
-    return task.extras() != nullptr ? task.extras()->options.retries : 0;
-  }
-  [[nodiscard]] unsigned failures_of(node_id n) const { return count_of(failures_, n); }
-  [[nodiscard]] unsigned crashes_of(node_id n) const { return count_of(crashes_, n); }
-  [[nodiscard]] unsigned attempts_of(node_id n) const { return failures_of(n) + crashes_of(n); }
-  static unsigned count_of(std::unordered_map<node_id, unsigned> const& counts, node_id n) {
-    if (counts.empty()) return 0;
-    auto const found = counts.find(n);
-    return found == counts.end() ? 0 : found->second;
-  }
-
-  // ---- workers that die, or must
-  // -------------------------------------------------------------------------------------
+  // ---- workers that die, or must ------------------------------------------------------------------------------------
 
   // Of a worker that has died or must: uses what it has sent, charges the task that it ran, gives the others back.
   void bury(seat& s) {
@@ -524,14 +482,14 @@ class coordinator {
       }
     }
     if (s.breached) how = {worker_death::reason::breach, 0};
-    std::uint32_t const current = s.status->node();
+    std::uint64_t const current = s.status->task();
     auto const since = s.status->started();
     std::vector<sent> const left = s.in_flight;
     bool const timed_out = s.timed_out;
     crew_.end(s);
     bool charged = false;
     for (std::size_t i = left.size(); i-- > 0;) {
-      if (left[i].node != current) {
+      if (left[i].sequence != current) {
         ready_.push_back(left[i].node);
         continue;
       }
@@ -540,39 +498,18 @@ class coordinator {
     }
     if (charged) return;
     if (++idle_deaths_ > 4 * std::max(crew_.most(), 1U)) {
-      throw resource_error{joined({decimal(idle_deaths_),
-                                   " workers in a row died before they had done any task: the last ", death_text(how)}),
-                           0};
+      throw resource_error{
+          joined({decimal(idle_deaths_), " workers in a row died before they had done any task: the last ",
+                  attempts::text_of(how)}),
+          0};
     }
     crew_.pause_before_start(idle_deaths_ < 3 ? 0 : idle_deaths_ < 6 ? 10 : 100);
-  }
-
-  [[gnu::cold]] static std::string death_text(worker_death const& how) {
-    switch (how.why) {
-      case worker_death::reason::signalled: {
-        char const* const name = ::strsignal(how.number);
-        return joined({"was ended by signal ", decimal(static_cast<unsigned>(how.number)), " (",
-                       name != nullptr ? name : "unknown", ")"});
-      }
-      case worker_death::reason::exited:
-        return joined({"exited with status ", decimal(static_cast<unsigned>(how.number))});
-      case worker_death::reason::breach:
-        return "closed or spoiled its socket, and was killed";
-      case worker_death::reason::unknown:
-        break;
-    }
-    return "ended in a way that this program did not let us see";
   }
 
   [[gnu::cold]] void charge(node_id n, unsigned worker, std::chrono::steady_clock::time_point since, bool timed_out,
                             worker_death const& how) {
     node const& task = plan_.task(n);
-    node_extras const* const extras = task.extras();
-    int const allowed = extras != nullptr && extras->options.crash_retries >= 0
-                            ? extras->options.crash_retries
-                            : static_cast<int>(options_.crash_retries);
-    unsigned const crashes = ++crashes_[n];
-    if (crashes <= static_cast<unsigned>(allowed)) {
+    if (attempts_.may_run_after_crash(n, task)) {
       ready_.push_back(n);
       return;
     }
@@ -582,18 +519,8 @@ class coordinator {
     record.start = since;
     record.end = std::chrono::steady_clock::now();
     record.outcome = outcome::failed;
-    record.attempt = attempts_of(n);
-    std::string const who = joined({"task \"", task.label(), "\" (", task.place_text(), ")"});
-    std::string const times = crashes == 1 ? std::string{"once"} : joined({"each of ", decimal(crashes), " times"});
-    job_.fail(record, timed_out ? std::make_exception_ptr(task_timeout{
-                                      joined({who, " took longer than it is allowed to, ", times,
-                                              ", and was killed: raise "
-                                              "task_options::timeout or processes{{.task_timeout = ...}}"}),
-                                      crashes, task.label(), task.key()})
-                                : std::make_exception_ptr(killed_worker{
-                                      joined({who, " ended its worker, ", times, ": the last ", death_text(how),
-                                              "; run it on synchronous{} under a debugger"}),
-                                      how, crashes, task.label(), task.key()}));
+    record.attempt = attempts_.failed(n);
+    job_.fail(record, attempts_.verdict(n, task, timed_out, how));
     release(n);
   }
 
@@ -614,10 +541,12 @@ class coordinator {
       if (task.extras() != nullptr && task.extras()->options.timeout.count() != 0)
         limit = task.extras()->options.timeout;
       if (limit.count() == 0) continue;
-      if (s.status->node() != s.in_flight.front().node) continue;
-      if (std::chrono::steady_clock::now() - s.status->started() < limit) continue;
-      s.timed_out = true;
-      bury(s);
+      s.timed_out = s.status->task() == s.in_flight.front().sequence;
+      // One that has not even begun by then has been stopped: it goes back, uncharged.
+      bool const overdue = s.timed_out
+                               ? std::chrono::steady_clock::now() - s.status->started() >= limit
+                               : s.greeted && now - s.front_since >= std::max<std::int64_t>(limit.count(), one_second);
+      if (overdue) bury(s);
     }
   }
 
@@ -661,8 +590,7 @@ class coordinator {
   std::size_t next_root_ = 0;
   std::vector<node_id> ready_;  // the last deserves to run first
   std::vector<node_id> here_;
-  std::unordered_map<node_id, unsigned> crashes_;   // by node, of those that have ended a worker
-  std::unordered_map<node_id, unsigned> failures_;  // by node, of those that have thrown and were tried again
+  attempts attempts_;
   std::int64_t mean_nanoseconds_ = 0;
   std::int64_t last_look_ = 0;
   unsigned idle_deaths_ = 0;

@@ -84,13 +84,13 @@ class process_pool {
     std::thread::id holder;  // whose turn it is
   };
 
-  // One run's turn. A run inside another, of the same thread, shares that one's turn if the workers are idle.
+  // One run's turn. A run inside another, of the same thread, shares that one's turn if it was lent the workers.
   class turn {
    public:
     turn(shared& of, execution const& job) : of_{of} {
       std::unique_lock lock{of.mutex};
       if (of.depth != 0 && of.holder == std::this_thread::get_id()) {
-        nested_ = !of.crew.idle();
+        nested_ = !std::exchange(of.crew.lent(), false);
         if (!nested_) ++of.depth;
         return;
       }
@@ -110,7 +110,11 @@ class process_pool {
     ~turn() {
       if (nested_ || given_up_) return;
       std::lock_guard const lock{of_.mutex};
-      if (--of_.depth == 0) of_.free.notify_one();
+      if (--of_.depth == 0) {
+        of_.free.notify_one();
+      } else {
+        of_.crew.lent() = true;  // as it was
+      }
     }
     /// Whether the workers are busy with a run that this one is, or may be, inside of.
     [[nodiscard]] bool nested() const noexcept { return nested_; }

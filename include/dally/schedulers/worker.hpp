@@ -206,7 +206,7 @@ class worker {
   }
 
   void perform(frame_header const& task, std::byte const* bytes) noexcept {
-    status_.begin(task.node);  // before it is ours: where we die, it may be no other's
+    status_.begin(task.sequence);  // before it is ours: where we die, it may be no other's
     if (claims_.take(task.claim, task.sequence)) call(task, bytes);
     status_.end();
   }

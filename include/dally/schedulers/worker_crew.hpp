@@ -2,6 +2,7 @@
 
 #include <poll.h>
 #include <sys/epoll.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -61,12 +62,30 @@ struct seat {
   std::vector<sent> in_flight;  // the first is running, or about to
   std::uint64_t claimed = 0;    // places of the table in use
   std::int64_t started = 0;
+  std::int64_t front_since = 0;  // when the first of in_flight became that
   unsigned tasks = 0;
   bool greeted = false;
   bool wants_to_write = false;
   bool breached = false;
   bool timed_out = false;
   [[nodiscard]] bool alive() const noexcept { return static_cast<bool>(socket); }
+
+  /// Which task in flight a frame is about, their number where it is about none; more if no worker says such a thing.
+  [[nodiscard]] std::size_t position_of(frame_header const& header) const noexcept {
+    constexpr std::uint64_t longest = std::uint64_t{1} << 40;
+    std::size_t const none = in_flight.size();
+    std::size_t const breach = none + 1;
+    if (header.magic != frame_header::mark || header.epoch != epoch || header.length > longest) return breach;
+    if (header.kind == frame_kind::hello) return greeted || header.length != 0 ? breach : none;
+    if ((header.kind != frame_kind::done && header.kind != frame_kind::fail) || header.length < sizeof(task_times)) {
+      return breach;
+    }
+    if (header.kind == frame_kind::fail && header.sequence == 0) return none;  // of the initializer
+    for (std::size_t i = 0; i < none; ++i) {
+      if (in_flight[i].sequence == header.sequence) return in_flight[i].node == header.node ? i : breach;
+    }
+    return breach;
+  }
 };
 
 /// Which place a new worker takes, and as whom.
@@ -146,6 +165,8 @@ class worker_crew {
   }
   /// Whether the thread that computes runs a task itself. Told from any thread.
   [[nodiscard]] std::atomic<bool>& runs_here() noexcept { return runs_here_; }
+  /// Of a pool: whether a run inside the one that has the workers may use them meanwhile. Of that run's thread alone.
+  [[nodiscard]] bool& lent() noexcept { return lent_; }
   /// A number that no other task of these workers has had.
   [[nodiscard]] std::uint64_t next_sequence() noexcept { return ++last_sequence_; }
 
@@ -324,10 +345,17 @@ class worker_crew {
     claim_tables_ = shared_mapping{allowed_ * sizeof(claim_table), PROT_READ | PROT_WRITE};
     statuses_ = std::make_unique<status_page>(allowed_);
     if (!wants_arenas_) return;
-    for (unsigned k = 0; k < (is_pool() ? 2 * std::min(allowed_, most_arenas) + 1 : std::min(allowed_, most_arenas));
-         ++k) {
-      if (!add_arena()) break;
+    unsigned wanted = std::min(allowed_, most_arenas);
+    if (is_pool()) wanted = std::min(2 * wanted + 1, descriptor_limit() / 4);  // workers take some, too
+    for (unsigned k = 0; k < wanted && add_arena(); ++k) {
     }
+  }
+
+  // How many descriptors this process may have.
+  static unsigned descriptor_limit() noexcept {
+    rlimit limit{};
+    if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return 1024;
+    return static_cast<unsigned>(std::min<rlim_t>(limit.rlim_cur, 1U << 20));
   }
 
   // Without one, results travel through the sockets.
@@ -414,6 +442,7 @@ class worker_crew {
   std::uint32_t last_epoch_ = 0;
   std::uint64_t last_sequence_ = 0;
   std::atomic<bool> runs_here_{false};
+  bool lent_ = false;
   unsigned refusals_ = 0;
   int pause_milliseconds_ = 0;
   bool paused_ = false;
