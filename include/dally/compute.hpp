@@ -77,9 +77,10 @@ concept values_first = sizeof...(A) == 0 || [] {
   }
 }();
 
+/// Runs one job, and the graphs that its tasks return, on copies of a scheduler, which run may change.
 inline void run_on(execution& job, any_scheduler const& chosen) {
   job.run_inner_on(&chosen);
-  chosen.run_copy(job);  // run may change it
+  chosen.run_copy(job);
 }
 
 /// Runs one job to its end, on the default scheduler if `chosen` is empty. Errors: see execution::finish; of them
