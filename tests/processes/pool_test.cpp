@@ -366,6 +366,7 @@ TEST_CASE("a zygote that does not answer is given up, once and for all", "[proce
 }
 
 TEST_CASE("a pool makes do with few descriptors", "[processes]") {
+  if (dally::tests::sanitized) return;  // UBSan looks at an object through a pipe, for which there is no descriptor
   ledger books;
   rlimit former{};
   REQUIRE(getrlimit(RLIMIT_NOFILE, &former) == 0);
