@@ -229,6 +229,11 @@ class scratch_list : private scratch_memory {
     if (size > size_) std::memset(static_cast<void*>(data() + size_), 0, (size - size_) * sizeof(T));
     size_ = size;
   }
+  /// New elements are indeterminate.
+  void resize_for_overwrite(std::size_t size) {
+    reserve(size);
+    size_ = size;
+  }
   void reserve(std::size_t count) {
     if (count * sizeof(T) > bytes_) grow(size_ * sizeof(T), count * sizeof(T));
   }

@@ -3,6 +3,7 @@
 #include <bit>
 #include <cstddef>
 #include <cstdint>
+#include <iterator>
 #include <utility>
 
 #include "dally/core/block_cache.hpp"
@@ -31,15 +32,15 @@ class node_marks {
   bool mark(node const* n) {
     block_marks& marks = of(n);
     std::size_t const bit = position(n);
-    std::uint64_t& word = marks.words[bit / 64];
+    std::uint64_t const before = marks.words[bit / 64];
     std::uint64_t const mask = std::uint64_t{1} << (bit % 64);
-    if ((word & mask) != 0) return false;
-    if (word == 0) {
+    // Written in any case: whether a node was marked is as good as random in many graphs, but not whether a word was 0.
+    marks.words[bit / 64] = before | mask;
+    if (before == 0) [[unlikely]] {
       marks.summary[bit / 64 / 64] |= std::uint64_t{1} << (bit / 64 % 64);
       marks.top |= std::uint64_t{1} << (bit / 64 / 64);
     }
-    word |= mask;
-    return true;
+    return (before & mask) == 0;
   }
 
   /// The same, as a call: for where few are marked, or code is to be small.
@@ -56,37 +57,50 @@ class node_marks {
     return marks.ranks[bit / 64] + ones_in(before);
   }
 
+  /// The same, as a call.
+  [[nodiscard, gnu::noinline]] std::uint32_t rank_apart(node const* n) { return rank(n); }
+
   /// Visits every marked node, the highest first, also those that `visit` marks meanwhile at lower positions.
   /// `visit` returns false to give up. Only for nodes of one arena: positions follow numbers there.
   template <class Visit>
   bool each_downwards(Visit&& visit) {
     for (block_marks* marks = newest_; marks != nullptr; marks = marks->older) {
-      // Each level is read again at every step: visit may have marked what is below.
-      for (std::uint64_t top_left = ~std::uint64_t{0}; std::uint64_t const top = marks->top & top_left;) {
-        std::size_t const s = highest_of(top, top_left);
-        for (std::uint64_t summary_left = ~std::uint64_t{0};
-             std::uint64_t const summary = marks->summary[s] & summary_left;) {
-          std::size_t const w = s * 64 + highest_of(summary, summary_left);
-          for (std::uint64_t left = ~std::uint64_t{0}; std::uint64_t const word = marks->words[w] & left;) {
-            std::size_t const bit = highest_of(word, left);
-            if (!visit(node_at(*marks, w * 64 + bit))) return false;
+      std::size_t step = 1;
+      for (std::size_t w = word_count; w-- != 0;) {
+        std::size_t at = marks->highest_up_to(w);
+        if (at == none) break;
+        for (;;) {
+          if (!visit(node_at(*marks, at))) return false;
+          // Neighbours are most often of one size. What is guessed and then compared, the processor need not wait for:
+          // the mark may just have been written, on behalf of the node it visited last.
+          std::uint64_t const below = marks->window_below(at);
+          if (below >> (64 - step) != 1) [[unlikely]] {
+            if (below == 0) break;
+            step = static_cast<std::size_t>(std::countl_zero(below)) + 1;
           }
+          at -= step;
         }
+        w = at / 64;
       }
     }
     return true;
   }
 
-  /// Gives every marked node its rank: ascending positions, older blocks first.
-  [[gnu::noinline]] void rank_all() noexcept {
+  /// Gives every marked node its rank: ascending positions, older blocks first. Lists them in that order, too, where
+  /// `nodes` is not null and has room for all.
+  [[gnu::noinline]] void rank_all(node const** nodes = nullptr) noexcept {
     std::uint32_t count = 0;
     for (block_marks* marks = oldest_; marks != nullptr; marks = marks->newer) {
       for (std::uint64_t top = marks->top; top != 0; top &= top - 1) {
         auto const s = static_cast<unsigned>(std::countr_zero(top));
         for (std::uint64_t summary = marks->summary[s]; summary != 0; summary &= summary - 1) {
           std::size_t const w = s * 64 + static_cast<unsigned>(std::countr_zero(summary));
+          std::uint64_t word = marks->words[w];
           marks->ranks[w] = count;
-          count += ones_in(marks->words[w]);
+          for (; word != 0; word &= word - 1, ++count) {
+            if (nodes == nullptr) continue;
+            nodes[count] = node_at(*marks, w * 64 + static_cast<unsigned>(std::countr_zero(word)));
+          }
         }
       }
     }
@@ -105,8 +119,8 @@ class node_marks {
       marks->top = 0;
       marks->block = nullptr;
     }
-    newest_ = oldest_ = last_ = nullptr;
-    last_block_ = nullptr;
+    newest_ = oldest_ = nullptr;
+    for (recent& r : recent_) r = {};
     one_arena_ = true;
     if (by_index_.size() > most_kept) keep(most_kept);
   }
@@ -126,6 +140,7 @@ class node_marks {
   static constexpr std::size_t word_count = block_bytes / 8 / 64;
   static_assert(word_count / 64 <= 64);
   static constexpr std::size_t most_kept = 64;
+  static constexpr std::size_t none = ~std::size_t{0};
 
   // Linked from the newest block to the oldest, by the serials that their arenas gave them.
   struct block_marks {
@@ -136,6 +151,27 @@ class node_marks {
     std::uint64_t summary[word_count / 64];
     std::uint64_t words[word_count];
     std::uint32_t ranks[word_count];
+
+    /// The 64 marks below a position, the nearest one highest.
+    [[nodiscard]] std::uint64_t window_below(std::size_t at) const noexcept {
+      std::size_t const w = at / 64;
+      std::uint64_t const lower = w == 0 ? 0 : words[w - 1];
+      return lower >> (at % 64) | words[w] << 1 << (63 - at % 64);  // in two steps: 64 are too many for one
+    }
+
+    /// The highest marked position in words 0 to w; none if there is none.
+    [[nodiscard]] std::size_t highest_up_to(std::size_t w) const noexcept {
+      std::size_t s = w / 64;
+      std::uint64_t summaries = summary[s] & (~std::uint64_t{0} >> (63 - w % 64));
+      if (summaries == 0) {
+        std::uint64_t const lower = top & ((std::uint64_t{1} << s) - 1);
+        if (lower == 0) return none;
+        s = highest_of(lower);
+        summaries = summary[s];
+      }
+      w = s * 64 + highest_of(summaries);
+      return w * 64 + highest_of(words[w]);
+    }
   };
 
   /// The number of ones. Without a machine instruction for it std::popcount is a call.
@@ -150,11 +186,9 @@ class node_marks {
 #endif
   }
 
-  /// The place of the highest one; `left` becomes what is below it.
-  static std::size_t highest_of(std::uint64_t word, std::uint64_t& left) noexcept {
-    auto const top = static_cast<unsigned>(63 - std::countl_zero(word));
-    left = (std::uint64_t{1} << top) - 1;
-    return top;
+  /// The place of the highest one.
+  static std::size_t highest_of(std::uint64_t word) noexcept {
+    return static_cast<std::size_t>(63 - std::countl_zero(word));
   }
 
   static std::size_t position(node const* n) noexcept {
@@ -165,20 +199,26 @@ class node_marks {
     return reinterpret_cast<node const*>(reinterpret_cast<std::byte const*>(marks.block) + bit * 8);
   }
 
-  // The marks of a node's block. Most neighbours in a graph are neighbours in memory: the last block is kept at hand.
+  // The marks of a node's block. Few blocks are in use at one time: those of a node's neighbours in memory, and those
+  // of what it takes. Each of them has a place of its own here as long as fewer than 16 blocks lie between them.
+  struct recent {
+    node_block const* block = nullptr;
+    block_marks* marks = nullptr;
+  };
+
   block_marks& of(node const* n) {
     node_block const* const block = &node_block::of(n);
-    if (block != last_block_) [[unlikely]]
-      find(block);
-    return *last_;
+    recent& r = recent_[reinterpret_cast<std::uintptr_t>(block) / block_bytes % std::size(recent_)];
+    if (r.block != block) [[unlikely]]
+      find(block, r);
+    return *r.marks;
   }
 
-  [[gnu::noinline]] void find(node_block const* block) {
+  [[gnu::noinline]] void find(node_block const* block, recent& r) {
     std::size_t const at = place_of(*block);
     block_marks* marks = at < by_index_.size() ? by_index_[at] : nullptr;
     if (marks == nullptr || marks->block != block) marks = &enter(*block, at);
-    last_ = marks;
-    last_block_ = block;
+    r = {block, marks};
   }
 
   // Where the marks of a block are, or are to be: at its index, or behind it if a block of another copy of this
@@ -224,8 +264,7 @@ class node_marks {
   scratch_list<block_marks*> by_index_;  // of the node_block
   block_marks* newest_ = nullptr;
   block_marks* oldest_ = nullptr;
-  block_marks* last_ = nullptr;
-  node_block const* last_block_ = nullptr;
+  recent recent_[16];
   bool one_arena_ = true;
 };
 

@@ -115,6 +115,7 @@ class plan {
 
   /// What is known of the graph before its arrays are made.
   struct survey {
+    std::size_t tasks = 0;
     std::size_t edges = 0;
     std::size_t constants = 0;
     std::size_t tracked_bytes = 0;  // of results that end at their last use: the others keep their slot in any order
@@ -125,11 +126,18 @@ class plan {
     retry_rules const* retries = nullptr;
     bool here = false;
 
-    [[gnu::noinline]] void add(node const& n) noexcept {
+    /// Adds a task; `input` is called with the tasks that it depends on.
+    template <class Input>
+    void add(node const& n, Input&& input) {
       dependency_list const dependencies = n.dependencies();
+      ++tasks;
       edges += dependencies.size();
       for (dependency const d : dependencies) {
-        if (d.is_value()) add_constant(*d.from());
+        if (d.is_value()) [[unlikely]] {
+          add_constant(*d.from());
+        } else {
+          input(d.from());
+        }
       }
       if (n.type().rules != nullptr) add_rules(n.type());
       if (n.is_special()) add_special(n);
@@ -146,7 +154,7 @@ class plan {
       if (n.extras()->options.retries != 0) retries = n.extras()->retries;
       here |= n.extras()->options.here;
     }
-    void add_rules(node_type const& type) noexcept {
+    [[gnu::noinline]] void add_rules(node_type const& type) noexcept {
       if (type.result->tracked) {
         tracked_bytes += type.result->size;
         rules = type.rules;
@@ -160,7 +168,7 @@ class plan {
   void allocate(survey const& all);
   void write(node const* const* outputs, node_marks& marks);
   node_id id_of(node const* n, node_marks& marks) const {
-    std::uint32_t const rank = marks.rank(n);
+    std::uint32_t const rank = marks.rank_apart(n);
     return by_rank_.data() == nullptr ? rank : by_rank_[rank];
   }
   friend void merge_pure_calls(plan& graph, node_marks& marks);
@@ -208,7 +216,7 @@ class plan {
   if (tasks_.size() >= constant_edge || all.edges >= constant_edge) refuse_size(all.edges);
   if (!ids_are_ranks || all.merge != nullptr) {
     by_rank_.reset(size_);
-    for (node_id n = 0; n < size_; ++n) by_rank_[marks.rank(tasks_[n])] = n;
+    for (node_id n = 0; n < size_; ++n) by_rank_[marks.rank_apart(tasks_[n])] = n;
     if (all.merge != nullptr) all.merge(*this, marks);
   }
   allocate(all);
@@ -233,11 +241,7 @@ class plan {
   }
   // Inputs exist before their consumers: one pass downwards finds everything, without a stack.
   bool one_arena = marks.each_downwards([&](node const* n) {
-    tasks_.push_back(n);
-    all.add(*n);
-    for (dependency const d : n->dependencies()) {
-      if (!d.is_value()) marks.mark(d.from());
-    }
+    all.add(*n, [&](node const* input) { marks.mark(input); });
     return marks.one_arena();
   });
   one_arena = one_arena && marks.one_arena();
@@ -245,7 +249,7 @@ class plan {
     marks.clear();
     recorded_order(outputs, output_count_, marks, tasks_);
     all = survey{};
-    for (node const* const n : tasks_) all.add(*n);
+    for (node const* const n : tasks_) all.add(*n, [](node const*) {});
   }
   if (all.owning || all.tracked_bytes > small_results) {
     marks.clear();
@@ -253,8 +257,8 @@ class plan {
     return false;
   }
   if (!one_arena) return false;
-  for (std::size_t i = 0, k = tasks_.size(); i + 1 < k; ++i) std::swap(tasks_[i], tasks_[--k]);
-  marks.rank_all();
+  tasks_.resize_for_overwrite(all.tasks);
+  marks.rank_all(tasks_.data());
   return true;
 }
 
@@ -284,6 +288,7 @@ inline void plan::allocate(survey const& all) {
   std::uint32_t constant_count = 0;
   std::size_t bytes = 0;
   bool chain = true;
+  node const* before = nullptr;
   for (node_id n = 0; n < size; ++n) {
     node const& task = *tasks[n];
     first_edge[n] = edge_count;
@@ -293,14 +298,17 @@ inline void plan::allocate(survey const& all) {
       if (d.is_value()) [[unlikely]] {
         constants_[constant_count] = d.from()->payload();
         edge = constant_edge | constant_count++;
+      } else if (d.from() == before) {  // as often in a chain or a fold: no rank is needed
+        edge = n - 1;
       } else {
         edge = marks.rank(d.from());
         if (by_rank != nullptr) edge = by_rank[edge];
-        follows |= edge + 1 == n;
       }
+      follows |= edge + 1 == n;
       edges[edge_count++] = edge;
     }
     chain &= follows;
+    before = &task;
     value_type const& result = *task.type().result;
     bytes = (bytes + result.slot_alignment - 1) & ~(std::size_t{result.slot_alignment} - 1);
     slots[n] = static_cast<std::uint32_t>(bytes / slot_unit);
@@ -344,7 +352,7 @@ inline void plan::allocate(survey const& all) {
       if (table[at] == 0) table[at] = merged + 1;
       id = table[at] - 1;
     }
-    graph.by_rank_[marks.rank(task)] = id;
+    graph.by_rank_[marks.rank_apart(task)] = id;
     if (id == merged) tasks[merged++] = task;
   }
   graph.size_ = merged;
