@@ -178,6 +178,12 @@ class scratch_memory {
     bytes_ = grown;
   }
 
+  /// Stands on memory of the caller's, who takes it back before the array ends or is given other memory. Empty so far.
+  void stand_on(void* memory, std::size_t bytes) noexcept {
+    memory_ = memory;
+    bytes_ = bytes;
+  }
+
   void* memory_ = nullptr;
   std::size_t bytes_ = 0;
 };
@@ -194,6 +200,9 @@ class scratch_array : private scratch_memory {
   explicit scratch_array(std::size_t size) : scratch_memory{size * sizeof(T)} {}
   /// `*this = scratch_array{size}`, in a single call.
   void reset(std::size_t size) { replace(size * sizeof(T)); }
+  /// Stands on memory of the caller's until take_back().
+  void lend(T* memory, std::size_t size) noexcept { stand_on(memory, size * sizeof(T)); }
+  void take_back() noexcept { stand_on(nullptr, 0); }
 
   [[nodiscard]] T* data() const noexcept { return static_cast<T*>(memory_); }
   [[nodiscard]] std::size_t size() const noexcept { return bytes_ / sizeof(T); }
@@ -216,6 +225,13 @@ class scratch_list : private scratch_memory {
     std::swap(size_, other.size_);
     return *this;
   }
+
+  /// Stands on memory of the caller's, which holds so many elements, until take_back().
+  void lend(T* memory, std::size_t size) noexcept {
+    stand_on(memory, size * sizeof(T));
+    size_ = size;
+  }
+  void take_back() noexcept { lend(nullptr, 0); }
 
   void push_back(T element) {
     if ((size_ + 1) * sizeof(T) > bytes_) [[unlikely]]

@@ -52,16 +52,7 @@ class execution {
     if (!observers.empty()) watch(&observers);
   }
   /// A run inside another, for a task that continued with a graph of its own: observed and stopped as `outer`.
-  execution(dally::plan const& of, execution const& outer) : execution{of} {
-    outer_ = &outer;
-    outermost_ = outer.outer_ == nullptr ? &outer : outer.outermost_;
-    scheduler_ = outer.scheduler_;
-    // However deep runs are nested, two of them are asked: those between are, when the run in them has ended.
-    asked_to_stop_ = [](execution const& job) noexcept {
-      return job.outer_->failed_.load(std::memory_order_relaxed) || job.outermost_->stopped();
-    };
-    if (outer.observers_ != nullptr) watch(outer.observers_);
-  }
+  execution(dally::plan const& of, execution const& outer) : execution{of} { nest_in(outer); }
   execution(execution const&) = delete;
   execution& operator=(execution const&) = delete;
 
@@ -346,6 +337,22 @@ class execution {
   execution(dally::plan const& of, std::nullptr_t /*without memory*/) noexcept
       : plan_{of}, run_{of}, interrupts_{stop_on_interrupt::handled()}, sinks_left_{of.size() == 0 ? 0U : 1U} {}
 
+  /// Used by small_inner_graph::run, which brings the memory.
+  execution(dally::plan const& of, execution const& outer, std::nullptr_t) noexcept : execution{of, nullptr} {
+    nest_in(outer);
+  }
+
+  void nest_in(execution const& outer) noexcept {
+    outer_ = &outer;
+    outermost_ = outer.outer_ == nullptr ? &outer : outer.outermost_;
+    scheduler_ = outer.scheduler_;
+    // However deep runs are nested, two of them are asked: those between are, when the run in them has ended.
+    asked_to_stop_ = [](execution const& job) noexcept {
+      return job.outer_->failed_.load(std::memory_order_relaxed) || job.outermost_->stopped();
+    };
+    if (outer.observers_ != nullptr) watch(outer.observers_);
+  }
+
   // Ends what only some runs have.
   [[gnu::cold, gnu::noinline]] void end() noexcept {
     end_observation(outcome::skipped);
@@ -355,6 +362,8 @@ class execution {
     }
   }
 
+  friend class small_inner_graph;
+  friend bool run_inner(execution& job, execution& inner, value_type const& type, void* result, node_ref& next);
   friend bool continue_run(execution& job, node_id n, node const* next, void* result);
   friend void repeat_failed_tasks(execution& job);
   friend bool call_until_done(execution& job, node_id n, unsigned& attempt) noexcept;

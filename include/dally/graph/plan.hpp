@@ -174,6 +174,7 @@ class plan {
   friend void merge_pure_calls(plan& graph, node_marks& marks);
   friend void arrange_takers(plan& graph, node const* const* outputs, node_marks& marks);
   friend void count_uses(plan& graph);
+  friend class small_inner_graph;
   links const& link() const;
   [[noreturn]] void refuse_size(std::size_t edges) const;
 
