@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# What including dally costs: the lesson's program beside a program that only includes the standard headers it needs, and
-# beside the same by oneTBB's flow graph, where its headers are.
+# What including dally costs: the lesson's program, all of it and with dally compiled elsewhere, beside a program that only
+# includes the standard headers it needs, and beside the same by oneTBB's flow graph, where its headers are.
 # benchmarks/compile_cost.sh [compiler] [repetitions]: CPU seconds of an object at -O2, the least of the interleaved
 # repetitions; preprocessed lines; bytes of text.
 set -euo pipefail
@@ -72,8 +72,10 @@ END
 "$compiler" -std=c++20 -I"$root/include" -fsyntax-only -H "$work/lesson.cpp" 2>&1 | grep -o "$root/include/.*" | sort -u |
   xargs sed -n 's/^\(#include <[a-z_]*>\).*/\1/p' "$work/tasks.hpp" | sort -u >"$work/bare.cpp"
 echo 'int main() {}' >>"$work/bare.cpp"
+# The lesson's program where dally is compiled once, by tools/compiled/compiled.cpp.
+{ echo '#define DALLY_COMPILED' && cat "$work/lesson.cpp"; } >"$work/compiled.cpp"
 
-programs='bare lesson'
+programs='bare lesson compiled'
 if echo '#include <oneapi/tbb/flow_graph.h>' | "$compiler" -std=c++20 -fsyntax-only -x c++ - 2>/dev/null; then
   programs+=' tbb'
 fi

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "dally/config.hpp"
+#include "dally/core/function.hpp"
 #include "dally/delayed/lazy.hpp"
 #include "dally/delayed/traversal.hpp"
 #include "dally/execution/continuation.hpp"
@@ -42,7 +43,7 @@ namespace detail {
 /// What last_failure() tells on this thread. On the heap: most programs never ask.
 struct noted_failure {
   static constinit inline thread_local failed_task* last = nullptr;
-  [[gnu::cold]] ~noted_failure() { delete std::exchange(last, nullptr); }
+  [[gnu::cold]] DALLY_FUNCTION ~noted_failure() { delete std::exchange(last, nullptr); }
   /// Notes the task, or that it was none.
   [[gnu::cold, gnu::noinline]] static void note(node const* task) {
     static thread_local noted_failure forgotten_at_thread_exit;
@@ -85,7 +86,7 @@ inline void run_on(execution& job, any_scheduler const& chosen) {
 
 /// Runs one job to its end, on the default scheduler if `chosen` is empty. Errors: see execution::finish; of them
 /// last_failure() tells, and `noted` is true.
-inline void run_to_end(execution& job, any_scheduler const& chosen, bool& noted) {
+DALLY_FUNCTION void run_to_end(execution& job, any_scheduler const& chosen, bool& noted) {
   try {
     if (chosen) {
       run_on(job, chosen);

@@ -13,6 +13,7 @@
 
 #include "dally/compute.hpp"
 #include "dally/core/error.hpp"
+#include "dally/core/function.hpp"
 #include "dally/core/key.hpp"
 #include "dally/core/text.hpp"
 #include "dally/delayed/lazy.hpp"
@@ -33,18 +34,18 @@ std::string text_of(lazy<T> const& x) {
   return is_empty(x) ? "(empty lazy)" : x.name();
 }
 
-[[gnu::cold]] inline std::string text_of(outcome how) {
+[[gnu::cold]] DALLY_FUNCTION std::string text_of(outcome how) {
   return how == outcome::done ? "done" : how == outcome::failed ? "failed" : "skipped";
 }
 
 /// As messages name a task: `"increment" (file.cpp:12)`.
-[[gnu::cold]] inline std::string text_of(failed_task const& task) {
+[[gnu::cold]] DALLY_FUNCTION std::string text_of(failed_task const& task) {
   std::string_view file = task.place.file_name();
   file.remove_prefix(file.rfind('/') + 1);  // npos + 1 is 0
   return joined({"\"", task.name, "\" (", file, ":", decimal(task.place.line()), ")"});
 }
 
-[[gnu::cold]] inline std::string text_of(task_options const& options) {
+[[gnu::cold]] DALLY_FUNCTION std::string text_of(task_options const& options) {
   bool const said = options.pure.or_else(true) == options.pure.or_else(false);
   std::string text = joined({"{.name = \"", options.name, "\""});
   auto const add = [&](bool shown, char const* field, std::string_view value, char const* unit = "") {
@@ -58,7 +59,7 @@ std::string text_of(lazy<T> const& x) {
   return joined({text, "}"});
 }
 
-[[gnu::cold]] inline std::string text_of(visualize_options const& options) {
+[[gnu::cold]] DALLY_FUNCTION std::string text_of(visualize_options const& options) {
   return joined({"{.rankdir = \"", options.rankdir, "\", .max_nodes = ", decimal(options.max_nodes),
                  options.color == coloring::kind ? ", .color = kind" : ", .color = none",
                  options.show_values ? ", .show_values = true" : ", .show_values = false", ", .engine = \"",
@@ -66,7 +67,7 @@ std::string text_of(lazy<T> const& x) {
 }
 
 /// A scheduler has no name, and a token no state of its own: they are given or not.
-[[gnu::cold]] inline std::string text_of(compute_options const& options) {
+[[gnu::cold]] DALLY_FUNCTION std::string text_of(compute_options const& options) {
   return joined({"{.scheduler = ", options.scheduler ? "given" : "none",
                  ", .observers = ", decimal(options.observers.size()),
                  ", .stop = ", options.stop.stop_possible() ? "given" : "none", "}"});

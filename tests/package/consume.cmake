@@ -34,6 +34,9 @@ if(CONSUMER STREQUAL "plain")
   run("${WORK}/linked")
   step(${compile} -DFMT_HEADER_ONLY "-I${DALLY_SOURCE}/include" "${sources}/consumer_dally.cpp" -o "${WORK}/header_only")
   run("${WORK}/header_only")
+  step(${compile} -DDALLY_COMPILED "-I${DALLY_SOURCE}/include" "${sources}/consumer_dally.cpp"
+       "${DALLY_SOURCE}/tools/compiled/compiled.cpp" -lfmt -o "${WORK}/compiled")
+  run("${WORK}/compiled")
   return()
 endif()
 
@@ -66,6 +69,6 @@ step("${CMAKE_COMMAND}" -S "${CONSUMER}" -B "${WORK}/build" -G "${GENERATOR}" -D
      "-DCMAKE_CXX_COMPILER=${COMPILER}" "-DCMAKE_PREFIX_PATH=${WORK}/prefix" "-DDALLY_SOURCE=${DALLY_SOURCE}"
      "-DDALLY_VERSION_EXPECTED=${VERSION}")
 step("${CMAKE_COMMAND}" --build "${WORK}/build")
-foreach(library IN LISTS LIBRARIES)
+foreach(library IN LISTS LIBRARIES ITEMS compiled)
   run("${WORK}/build/consumer_${library}")
 endforeach()

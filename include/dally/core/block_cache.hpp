@@ -13,6 +13,7 @@
 #include <utility>
 
 #include "dally/core/error.hpp"
+#include "dally/core/function.hpp"
 #include "dally/core/process.hpp"
 #include "dally/core/text.hpp"
 
@@ -40,7 +41,7 @@ class block_cache {
   static block_cache& instance() noexcept;
 
   /// At least `blocks` blocks in a row. Errors: resource_error when the system refuses memory.
-  [[nodiscard, gnu::cold]] void* acquire(std::size_t blocks) {
+  [[nodiscard, gnu::cold]] DALLY_FUNCTION void* acquire(std::size_t blocks) {
     blocks = std::bit_ceil(blocks);
     {
       std::lock_guard const lock{process_state::instance().mutex};
@@ -56,7 +57,7 @@ class block_cache {
   }
 
   /// Takes back what acquire(blocks) returned; keeps it if not too much is spare already.
-  [[gnu::cold]] void release(void* memory, std::size_t blocks) noexcept {
+  [[gnu::cold]] DALLY_FUNCTION void release(void* memory, std::size_t blocks) noexcept {
     blocks = std::bit_ceil(blocks);
     {
       std::lock_guard const lock{process_state::instance().mutex};
@@ -71,7 +72,7 @@ class block_cache {
   }
 
   /// Gives all spare memory back to the system: after a large graph, before something else that is large.
-  [[gnu::cold]] void trim() noexcept {
+  [[gnu::cold]] DALLY_FUNCTION void trim() noexcept {
     for (std::size_t size_class = 0; size_class < size_classes; ++size_class) {
       for (;;) {
         spare_run* run = nullptr;
@@ -100,7 +101,7 @@ class block_cache {
   static void* map(std::size_t bytes) { return ::operator new(bytes, std::align_val_t{block_bytes}); }
   static void unmap(void* memory, std::size_t) noexcept { ::operator delete(memory, std::align_val_t{block_bytes}); }
 #else
-  [[gnu::cold]] static void* map(std::size_t bytes) {
+  [[gnu::cold]] DALLY_FUNCTION static void* map(std::size_t bytes) {
     // Map one block more than asked and cut both ends off: mmap aligns to pages only.
     std::size_t const mapped = bytes + block_bytes;
     void* const raw = ::mmap(nullptr, mapped, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -132,11 +133,11 @@ inline block_cache& block_cache::instance() noexcept { return detail::shared_blo
 /// Memory for scratch arrays: recycled blocks where it is large, the heap where it is small.
 ///
 /// Errors  std::bad_alloc, resource_error
-[[nodiscard, gnu::noinline]] inline void* acquire_scratch(std::size_t bytes) {
+[[nodiscard]] DALLY_FUNCTION_APART void* acquire_scratch(std::size_t bytes) {
   if (bytes < block_bytes / 2) return ::operator new(bytes);
   return block_cache::instance().acquire((bytes + block_bytes - 1) / block_bytes);
 }
-[[gnu::noinline]] inline void release_scratch(void* memory, std::size_t bytes) noexcept {
+DALLY_FUNCTION_APART void release_scratch(void* memory, std::size_t bytes) noexcept {
   if (bytes < block_bytes / 2) {
     ::operator delete(memory);
   } else {
@@ -156,7 +157,7 @@ class scratch_memory {
     std::swap(bytes_, other.bytes_);
     return *this;
   }
-  [[gnu::noinline]] ~scratch_memory() {
+  DALLY_FUNCTION_APART ~scratch_memory() {
     if (memory_ != nullptr) release_scratch(memory_, bytes_);
   }
 
@@ -164,10 +165,10 @@ class scratch_memory {
   explicit scratch_memory(std::size_t bytes) : memory_{bytes == 0 ? nullptr : acquire_scratch(bytes)}, bytes_{bytes} {}
 
   /// Other memory, of so many bytes, for what there is. Errors: then nothing has changed.
-  [[gnu::noinline]] void replace(std::size_t bytes) { *this = scratch_memory{bytes}; }
+  DALLY_FUNCTION_APART void replace(std::size_t bytes) { *this = scratch_memory{bytes}; }
 
   /// Room for at least `needed` bytes, twice the old where that is more: moves the first `used` there.
-  [[gnu::cold]] void grow(std::size_t used, std::size_t needed) {
+  [[gnu::cold]] DALLY_FUNCTION void grow(std::size_t used, std::size_t needed) {
     std::size_t const grown = bytes_ * 2 > needed ? bytes_ * 2 : needed < 64 ? 64 : needed;
     void* const fresh = acquire_scratch(grown);
     if (memory_ != nullptr) {

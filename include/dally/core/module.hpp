@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <cstring>
 
+#include "dally/core/function.hpp"
 #include "dally/core/key.hpp"
 #include "dally/core/symbol.hpp"
 #include "dally/core/token.hpp"
@@ -16,7 +17,7 @@ namespace dally::detail {
 /// it lies in (a note of the linker's; nothing if there is none), and its offset there.
 ///
 /// Source  the ELF note NT_GNU_BUILD_ID, read where the loader has mapped it
-[[gnu::cold]] inline token place_in_build(void const* object) {
+[[gnu::cold]] DALLY_FUNCTION token place_in_build(void const* object) {
   token_hash hash;
   Dl_info module{};
   if (::dladdr(object, &module) == 0 || module.dli_fbase == nullptr) {

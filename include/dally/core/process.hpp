@@ -5,6 +5,7 @@
 #include <atomic>
 #include <mutex>
 
+#include "dally/core/function.hpp"
 #include "dally/core/os_mutex.hpp"
 
 namespace dally {
@@ -39,7 +40,7 @@ inline process_state& process_state::instance() noexcept { return detail::shared
 
 /// Takes the mutex around every fork, and counts the forks in the child; from when the program or library is loaded.
 struct fork_watch {
-  [[gnu::cold]] fork_watch() noexcept {
+  [[gnu::cold]] DALLY_FUNCTION fork_watch() noexcept {
     ::pthread_atfork([] { detail::shared_state.mutex.lock(); }, [] { detail::shared_state.mutex.unlock(); },
                      [] {
                        // The only thread of the child is the one that took the mutex in the parent.

@@ -14,6 +14,7 @@
 #include <string>
 #include <string_view>
 
+#include "dally/core/function.hpp"
 #include "dally/core/text.hpp"
 
 namespace dally {
@@ -23,7 +24,7 @@ namespace detail {
 // Characters and indices rather than searches of std::string_view: all of this is compiled into every program.
 
 /// The length of `literal` if the text begins with it, else 0.
-[[gnu::cold]] constexpr std::size_t length_at(char const* text, char const* end, char const* literal) {
+[[gnu::cold]] DALLY_FUNCTION constexpr std::size_t length_at(char const* text, char const* end, char const* literal) {
   std::size_t length = 0;
   for (; literal[length] != '\0'; ++length) {
     if (text + length == end || text[length] != literal[length]) return 0;
@@ -32,7 +33,7 @@ namespace detail {
 }
 
 /// Past the bracket that closes the one at `open`; the text's end if none does.
-[[gnu::cold]] constexpr char const* past_group(char const* open, char const* end) {
+[[gnu::cold]] DALLY_FUNCTION constexpr char const* past_group(char const* open, char const* end) {
   // `>` may mean "greater" inside parentheses, so each kind counts itself alone, and angles skip parentheses.
   char const opening = *open;
   char const closing = static_cast<char>(opening + (opening == '(' ? 1 : 2));  // as ASCII has them: () <> [] {}
@@ -50,7 +51,7 @@ namespace detail {
 }
 
 /// Past what follows `operator` in a name: `()`, `[]`, `<=>`, `""`; nothing for a conversion.
-[[gnu::cold]] constexpr char const* past_operator_symbol(char const* at, char const* end) {
+[[gnu::cold]] DALLY_FUNCTION constexpr char const* past_operator_symbol(char const* at, char const* end) {
   if (length_at(at, end, "()") != 0 || length_at(at, end, "[]") != 0) return at + 2;
   for (; at != end; ++at) {
     char const* symbol = "+-*/%^&|~!=<>,\"";
@@ -66,7 +67,7 @@ constexpr bool is_identifier_char(char c) {
 
 /// The part of a demangled or compiler-written text that names the entity: without return type, parameters and
 /// enclosing functions. Empty for a closure's own functions, which have no name to declare.
-[[gnu::cold]] constexpr std::string_view name_part(std::string_view text) {
+[[gnu::cold]] DALLY_FUNCTION constexpr std::string_view name_part(std::string_view text) {
   char const* begin = text.data();  // of the declarator that is looked at
   char const* end = begin + text.size();
   while (end != begin && end[-1] == ' ') --end;
@@ -123,7 +124,7 @@ inline constexpr char spellings[] =
     " >\0>\0";
 
 /// Copies `from` to `to`, which has room for as much, the way a reader would write it; returns the length written.
-[[gnu::cold]] constexpr std::size_t write_plainly(std::string_view from, char* to) {
+[[gnu::cold]] DALLY_FUNCTION constexpr std::size_t write_plainly(std::string_view from, char* to) {
   char const* at = from.data();
   char const* const end = at + from.size();
   std::size_t length = 0;
@@ -212,14 +213,14 @@ constexpr bool is_lambda_name(std::string_view type_name) {
 
 /// The name in a demangler's or compiler's text of a function or type, as a reader would write it: without return type,
 /// parameters, enclosing functions and anonymous namespaces; empty for a closure's own functions.
-[[gnu::cold, gnu::noinline]] inline std::string declared_name(std::string_view text) {
+[[gnu::cold]] DALLY_FUNCTION_APART std::string declared_name(std::string_view text) {
   auto const part = detail::name_part(text);
   std::string const room(part.size(), '\0');
   return {room.data(), detail::write_plainly(part, const_cast<char*>(room.data()))};
 }
 
 /// The C++ text of a symbol (`_Z1fi`) or of a std::type_info's name (`i`); what is neither comes back unchanged.
-[[gnu::cold]] inline std::string demangle(char const* mangled) {
+[[gnu::cold]] DALLY_FUNCTION std::string demangle(char const* mangled) {
   detail::freed_text const demangled{abi::__cxa_demangle(mangled, nullptr, nullptr, nullptr)};
   return demangled.text != nullptr ? demangled.text : mangled;
 }
@@ -278,7 +279,8 @@ class elf_file {
  public:
   static constexpr std::size_t longest_name = 8192;  // of a symbol, with its '\0': of longer ones nothing is known
 
-  [[gnu::cold]] explicit elf_file(char const* path) noexcept : descriptor_{::open(path, O_RDONLY | O_CLOEXEC)} {
+  [[gnu::cold]] DALLY_FUNCTION explicit elf_file(char const* path) noexcept
+      : descriptor_{::open(path, O_RDONLY | O_CLOEXEC)} {
     constexpr unsigned char native_class = sizeof(void*) == 8 ? 2 : 1;
     readable_ = read(0, &header_, sizeof header_) && std::memcmp(header_.ident, "\177ELF", 4) == 0 &&
                 header_.ident[4] == native_class;
@@ -291,13 +293,14 @@ class elf_file {
 
   /// Whether the module that the loader put at `base` was made of this file: their first bytes hold the headers and, as
   /// linkers lay it out, the build's id.
-  [[gnu::cold]] bool is_mapped_at(void const* base) const noexcept {
+  [[gnu::cold]] DALLY_FUNCTION bool is_mapped_at(void const* base) const noexcept {
     char start[1024];
     return readable_ && read(0, start, sizeof start) && std::memcmp(start, base, sizeof start) == 0;
   }
 
   /// The address for which the file was linked, of what the loader put at `address` when it put the file at `base`.
-  [[gnu::cold]] bool linked_address(void const* address, void const* base, std::uintptr_t& linked) const noexcept {
+  [[gnu::cold]] DALLY_FUNCTION bool linked_address(void const* address, void const* base,
+                                                   std::uintptr_t& linked) const noexcept {
     constexpr std::uint16_t fixed = 2;
     constexpr std::uint32_t loaded = 1;
     if (!readable_ || header_.segment_size != sizeof(elf_segment)) return false;
@@ -315,7 +318,8 @@ class elf_file {
 
   /// The symbol of the function linked at `address`, read into `name`, or an empty text. Of several, a global one
   /// before a weak one before a local one, and what the source named before what the compiler split off (`f.cold`).
-  [[gnu::cold]] char const* function_at(std::uintptr_t address, char (&name)[longest_name]) const noexcept {
+  [[gnu::cold]] DALLY_FUNCTION char const* function_at(std::uintptr_t address,
+                                                       char (&name)[longest_name]) const noexcept {
     constexpr std::uint32_t symbol_table = 2;
     if (!readable_ || header_.section_size != sizeof(elf_section)) return "";
     std::uintptr_t count = header_.sections;
@@ -337,7 +341,7 @@ class elf_file {
   }
 
   /// Reads up to `size` bytes; returns how many there were.
-  [[gnu::cold]] std::size_t read_some(std::uintptr_t offset, void* to, std::size_t size) const noexcept {
+  [[gnu::cold]] DALLY_FUNCTION std::size_t read_some(std::uintptr_t offset, void* to, std::size_t size) const noexcept {
     std::size_t done = 0;
     while (done < size && offset + done >= offset) {  // what does not fit off_t is negative, and refused
       auto const got =
@@ -348,8 +352,8 @@ class elf_file {
     return done;
   }
 
-  [[gnu::cold]] bool read_entry(std::uintptr_t table, std::uintptr_t index, void* entry,
-                                std::size_t size) const noexcept {
+  [[gnu::cold]] DALLY_FUNCTION bool read_entry(std::uintptr_t table, std::uintptr_t index, void* entry,
+                                               std::size_t size) const noexcept {
     return !__builtin_mul_overflow(index, size, &index) && !__builtin_add_overflow(table, index, &index) &&
            read(index, entry, size);
   }
@@ -359,8 +363,9 @@ class elf_file {
 
   /// Where in `names` the best symbol of the function at `address` stands; 0, where the empty text stands, if there is
   /// none. `name` is room for each.
-  [[gnu::cold]] std::uintptr_t best_symbol_at(std::uintptr_t address, elf_section const& symbols,
-                                              elf_section const& names, char (&name)[longest_name]) const noexcept {
+  [[gnu::cold]] DALLY_FUNCTION std::uintptr_t best_symbol_at(std::uintptr_t address, elf_section const& symbols,
+                                                             elf_section const& names,
+                                                             char (&name)[longest_name]) const noexcept {
     constexpr unsigned function = 2, chosen_at_load = 10, global = 1, weak = 2;
     std::uintptr_t best = 0;
     int best_rank = 0;
@@ -390,8 +395,8 @@ class elf_file {
 
   /// Reads the text at `at` of a table of strings; returns its length, 0 if it does not end within the table or is too
   /// long.
-  [[gnu::cold]] std::size_t read_name(elf_section const& names, std::uintptr_t at,
-                                      char (&name)[longest_name]) const noexcept {
+  [[gnu::cold]] DALLY_FUNCTION std::size_t read_name(elf_section const& names, std::uintptr_t at,
+                                                     char (&name)[longest_name]) const noexcept {
     std::uintptr_t offset = 0;
     if (at >= names.size || __builtin_add_overflow(names.offset, at, &offset)) return 0;
     auto const got = read_some(offset, name, names.size - at < longest_name ? names.size - at : longest_name);
@@ -406,8 +411,8 @@ class elf_file {
 
 /// The symbol of the function at exactly `address` in the symbol table of its module's file, read into `name`, or an
 /// empty text.
-[[gnu::cold]] inline char const* symbol_in_file(void const* address, Dl_info const& module,
-                                                char (&name)[elf_file::longest_name]) noexcept {
+[[gnu::cold]] DALLY_FUNCTION char const* symbol_in_file(void const* address, Dl_info const& module,
+                                                        char (&name)[elf_file::longest_name]) noexcept {
   // The program's own path may be relative, or gone; the kernel's link to it is neither.
   char const* path = "/proc/self/exe";
   for (int attempt = 0; attempt < 2 && path != nullptr && module.dli_fbase != nullptr; ++attempt) {
@@ -424,7 +429,7 @@ class elf_file {
 #endif
 
 /// What function_name answers at the first call for an address.
-[[gnu::cold]] inline std::string find_function_name(void const* address) {
+[[gnu::cold]] DALLY_FUNCTION std::string find_function_name(void const* address) {
   if (address == nullptr) return {};
   Dl_info module{};
   [[maybe_unused]] bool const in_module = ::dladdr(address, &module) != 0;

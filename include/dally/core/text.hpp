@@ -11,10 +11,12 @@
 #include <string>
 #include <string_view>
 
+#include "dally/core/function.hpp"
+
 namespace dally {
 
 /// The pieces as one text. For messages: chains of `+` would cost every including program kilobytes.
-[[gnu::cold]] inline std::string joined(std::initializer_list<std::string_view> pieces) {
+[[gnu::cold]] DALLY_FUNCTION std::string joined(std::initializer_list<std::string_view> pieces) {
   std::size_t size = 0;
   for (std::string_view const piece : pieces) size += piece.size();
   std::string text(size, '\0');
@@ -41,8 +43,8 @@ struct freed_text {
 };
 
 /// What vprintf would print; returns its length. Errors: std::bad_alloc.
-[[gnu::cold, gnu::format(printf, 2, 0)]] inline std::size_t print(freed_text& to, char const* format,
-                                                                  std::va_list values) {
+[[gnu::cold, gnu::format(printf, 2, 0)]] DALLY_FUNCTION std::size_t print(freed_text& to, char const* format,
+                                                                          std::va_list values) {
   int const length = ::vasprintf(&to.text, format, values);
   if (length < 0) throw std::bad_alloc{};
   return static_cast<std::size_t>(length);
@@ -51,14 +53,14 @@ struct freed_text {
 }  // namespace detail
 
 /// Characters as a string: the constructors of std::string are compiled where they are called.
-[[gnu::cold, gnu::noinline]] inline std::string text_of(char const* first, std::size_t size) {
+[[gnu::cold]] DALLY_FUNCTION_APART std::string text_of(char const* first, std::size_t size) {
   std::string text(size, '\0');
   if (size != 0) std::memcpy(text.data(), first, size);
   return text;
 }
 
 /// What printf would print. A call costs an including program a third of one of joined, and compilers check it.
-[[gnu::cold, gnu::format(printf, 1, 2)]] inline std::string formatted(char const* format, ...) {
+[[gnu::cold, gnu::format(printf, 1, 2)]] DALLY_FUNCTION std::string formatted(char const* format, ...) {
   std::va_list values;
   va_start(values, format);
   detail::freed_text printed{nullptr};
@@ -74,8 +76,8 @@ template <class E>
 }
 
 /// Throws what printf would print: `refuse(&throw_saying<config_error>, "a pool of %u workers", n)`.
-[[noreturn, gnu::cold, gnu::format(printf, 2, 3)]] inline void refuse(void (*thrower)(char const* what),
-                                                                      char const* format, ...) {
+[[noreturn, gnu::cold, gnu::format(printf, 2, 3)]] DALLY_FUNCTION void refuse(void (*thrower)(char const* what),
+                                                                              char const* format, ...) {
   std::va_list values;
   va_start(values, format);
   detail::freed_text printed{nullptr};
@@ -86,7 +88,7 @@ template <class E>
 }
 
 /// A number in decimal digits.
-[[gnu::noinline]] inline std::string decimal(std::uint64_t number) {
+DALLY_FUNCTION_APART std::string decimal(std::uint64_t number) {
   char digits[20];
   char* first = digits + sizeof digits;
   do {

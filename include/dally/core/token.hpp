@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "dally/core/fields.hpp"
+#include "dally/core/function.hpp"
 #include "dally/core/key.hpp"
 #include "dally/core/symbol.hpp"
 
@@ -196,7 +197,7 @@ concept contiguous_numbers =
           std::is_same_v<typename T::value_type, double>);
 
 /// Sorts in place, by heap sort: O(n log n) for every input, and no <algorithm>.
-[[gnu::cold, gnu::noinline]] inline void sort_tokens(token* t, std::size_t size) noexcept {
+[[gnu::cold]] DALLY_FUNCTION_APART void sort_tokens(token* t, std::size_t size) noexcept {
   for (std::size_t start = size / 2, end = size; end > 1;) {
     if (start > 0) {
       --start;  // the heap is still being made

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "dally/core/error.hpp"
+#include "dally/core/function.hpp"
 #include "dally/delayed/callable.hpp"
 #include "dally/delayed/lazy.hpp"
 #include "dally/delayed/traversal.hpp"
@@ -234,7 +235,7 @@ struct kept_whole {
   std::size_t lazies = 0;
 };
 
-[[noreturn, gnu::cold]] inline void refuse_other_lazies() {
+[[noreturn, gnu::cold]] DALLY_FUNCTION void refuse_other_lazies() {
   throw graph_error{
       "a traversal does not visit the same lazies each time: each() must visit those that rebuild() asks for, in that "
       "order"};

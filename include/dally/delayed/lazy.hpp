@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "dally/core/error.hpp"
+#include "dally/core/function.hpp"
 #include "dally/core/key.hpp"
 #include "dally/core/slot.hpp"
 #include "dally/core/symbol.hpp"
@@ -208,7 +209,7 @@ std::basic_ostream<char, Traits>& operator<<(std::basic_ostream<char, Traits>& o
 
 namespace detail {
 
-[[noreturn, gnu::cold]] inline void throw_empty_handle() {
+[[noreturn, gnu::cold]] DALLY_FUNCTION void throw_empty_handle() {
   throw graph_error{"an empty lazy was used: it was default-constructed or moved from; assign a recorded value first"};
 }
 

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "dally/core/error.hpp"
+#include "dally/core/function.hpp"
 #include "dally/core/slot.hpp"
 #include "dally/execution/execution.hpp"
 #include "dally/execution/scheduler.hpp"
@@ -175,8 +176,8 @@ class small_inner_graph {
 
 /// Runs `inner` inside `job`, for a result of `type`. True if that is there; false if there is none, or if `next` is
 /// the graph that goes on with it.
-[[gnu::noinline]] inline bool run_inner(execution& job, execution& inner, value_type const& type, void* result,
-                                        node_ref& next) {
+DALLY_FUNCTION_APART bool run_inner(execution& job, execution& inner, value_type const& type, void* result,
+                                    node_ref& next) {
   if (job.scheduler_ != nullptr) {
     static_cast<any_scheduler const*>(job.scheduler_)->run_copy(inner);
   } else {
@@ -202,8 +203,8 @@ class small_inner_graph {
 }
 
 /// The same of the graph of `output`. False if it is not small; nothing has been run then.
-[[gnu::noinline]] inline bool run_small_graph(execution& job, node const* output, value_type const& type, void* result,
-                                              node_ref& next, bool& there) {
+DALLY_FUNCTION_APART bool run_small_graph(execution& job, node const* output, value_type const& type, void* result,
+                                          node_ref& next, bool& there) {
   small_inner_graph graph{output};
   if (!graph.fits()) return false;
   small_inner_graph::run inner{graph, job};
@@ -212,8 +213,8 @@ class small_inner_graph {
 }
 
 /// The same of any graph.
-[[gnu::noinline]] inline bool run_any_graph(execution& job, node const* output, value_type const& type, void* result,
-                                            node_ref& next) {
+DALLY_FUNCTION_APART bool run_any_graph(execution& job, node const* output, value_type const& type, void* result,
+                                        node_ref& next) {
   plan const inner_plan{&output, 1};
   execution inner{inner_plan, job};
   return run_inner(job, inner, type, result, next);
@@ -222,7 +223,7 @@ class small_inner_graph {
 /// How a run goes on with the graph that a task has returned: as a run of its own on a copy of the same scheduler. A
 /// loop of tasks that each return the next neither nests nor keeps what is done: the run of one ends before the next
 /// begins.
-[[gnu::noinline]] inline bool continue_run(execution& job, node_id n, node const* next, void* result) {
+DALLY_FUNCTION_APART bool continue_run(execution& job, node_id n, node const* next, void* result) {
   node_ref current{next};
   if (job.outer_ != nullptr && job.plan_.outputs()[0] == n && job.plan_.size() == n + 1) {
     job.continuation_ = current.detach();  // the last node of an inner run: the outer run takes over

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "dally/core/error.hpp"
+#include "dally/core/function.hpp"
 #include "dally/core/text.hpp"
 #include "dally/execution/interrupt.hpp"
 #include "dally/execution/observer.hpp"
@@ -31,7 +32,7 @@ namespace dally {
 class execution {
  public:
   /// A run of `of`, which must outlive it.
-  [[gnu::noinline]] explicit execution(dally::plan const& of)
+  DALLY_FUNCTION_APART explicit execution(dally::plan const& of)
       : execution{of, nullptr} {  // from here on a failure is undone by the destructor
     values_.reset(of.slot_bytes());
     tracked_.values = values_.data();
@@ -39,7 +40,7 @@ class execution {
     if (of.retries() != nullptr) of.retries()->prepare(*this);
   }
   /// The same, told to `observers` and cancelled by `stop`; both must outlive it.
-  execution(dally::plan const& of, std::vector<observer*> const& observers, std::stop_token const& stop)
+  DALLY_FUNCTION execution(dally::plan const& of, std::vector<observer*> const& observers, std::stop_token const& stop)
       : execution{of} {
     if (stop.stop_possible()) {
       stop_token_ = &stop;
@@ -52,12 +53,12 @@ class execution {
     if (!observers.empty()) watch(&observers);
   }
   /// A run inside another, for a task that continued with a graph of its own: observed and stopped as `outer`.
-  execution(dally::plan const& of, execution const& outer) : execution{of} { nest_in(outer); }
+  DALLY_FUNCTION execution(dally::plan const& of, execution const& outer) : execution{of} { nest_in(outer); }
   execution(execution const&) = delete;
   execution& operator=(execution const&) = delete;
 
   /// Destroys every result that is left.
-  [[gnu::noinline]] ~execution() {
+  DALLY_FUNCTION_APART ~execution() {
     if (watching_ != nullptr || tracked_.uses != nullptr || failed_task_ != nullptr || continuation_ != nullptr) end();
   }
 
@@ -65,7 +66,7 @@ class execution {
   [[nodiscard]] std::uint32_t size() const noexcept { return plan_.size(); }
 
   /// The nodes that wait for nothing, in the plan's order. Call it before the first step.
-  [[nodiscard, gnu::cold]] node_ids ready() {
+  [[nodiscard, gnu::cold]] DALLY_FUNCTION node_ids ready() {
     links_ = &plan_.linked();
     waiting_.reset(plan_.size());
     for (node_id n = 0; n < plan_.size(); ++n) {
@@ -79,7 +80,7 @@ class execution {
   [[nodiscard]] std::uint32_t rank(node_id n) const noexcept { return n; }
 
   /// Whether the run has failed or been cancelled: no task is called any more.
-  [[nodiscard]] bool stopped() const noexcept {
+  [[nodiscard, gnu::always_inline]] bool stopped() const noexcept {
     // Orders nothing: a task that still starts is as if it had started before the stop.
     return failed_.load(std::memory_order_relaxed) || stop_on_interrupt::received_so_far() != interrupts_ ||
            (asked_to_stop_ != nullptr && asked_to_stop_(*this));
@@ -100,7 +101,7 @@ class execution {
   }
 
   /// Runs the nodes first .. last - 1 in the plan's order on the calling thread. Instead of steps, not beside them.
-  [[gnu::noinline]] void sweep(node_id first, node_id last, unsigned worker = 0) {
+  DALLY_FUNCTION_APART void sweep(node_id first, node_id last, unsigned worker = 0) {
     sweep_while(first, last, nullptr, worker);
     if (last == plan_.size()) set_finished();
   }
@@ -120,7 +121,7 @@ class execution {
 
   /// Runs nodes first .. last - 1, whose inputs are there, in this order, and claims each before it begins. Returns the
   /// first that was not run: a stop ends it, or who takes over.
-  [[gnu::noinline]] node_id sweep_while(node_id first, node_id last, claims* begun, unsigned worker) noexcept {
+  DALLY_FUNCTION_APART node_id sweep_while(node_id first, node_id last, claims* begun, unsigned worker) noexcept {
     node_id n = first;
     if (!is_plain()) {
       for (; n < last && claim(begun); ++n) perform(n, worker);
@@ -147,7 +148,7 @@ class execution {
   }
 
   /// Runs node n, whose inputs are there, unless stopped, and counts it off its inputs.
-  [[gnu::noinline]] void perform(node_id n, unsigned worker) noexcept {
+  DALLY_FUNCTION_APART void perform(node_id n, unsigned worker) noexcept {
     if (watching_ != nullptr) [[unlikely]] {
       watching_->perform(*this, n, worker);
     } else if (stopped()) [[unlikely]] {
@@ -306,7 +307,7 @@ class execution {
 
   /// Ends the run. Errors: the exception of the first task that threw, its type unchanged; `cancelled`; `error` if the
   /// scheduler left nodes behind although nothing had stopped it.
-  [[gnu::noinline]] void finish() {
+  DALLY_FUNCTION_APART void finish() {
     // Acquires, like finished(), what all steps wrote.
     if (failed_.load(std::memory_order_acquire) || !finished() || skipped_.load(std::memory_order_relaxed)) {
       throw_failure();
@@ -354,7 +355,7 @@ class execution {
   }
 
   // Ends what only some runs have.
-  [[gnu::cold, gnu::noinline]] void end() noexcept {
+  [[gnu::cold]] DALLY_FUNCTION_APART void end() noexcept {
     end_observation(outcome::skipped);
     if (tracked_.uses != nullptr) plan_.tracking()->end(tracked_);
     for (node const* const held : {failed_task_, continuation_}) {
@@ -375,7 +376,7 @@ class execution {
   };
 
   // Without observers: only that tasks run again that have `retries`.
-  [[gnu::noinline]] void watch(std::vector<observer*> const* observers) {
+  DALLY_FUNCTION_APART void watch(std::vector<observer*> const* observers) {
     static constexpr watching watched{[](execution& job, node_id n, unsigned w) noexcept { job.perform_watched(n, w); },
                                       [](execution& job, outcome how) noexcept {
                                         job.each_observer([&](observer& o) { o.run_finished(job.run_, how); });
@@ -404,7 +405,7 @@ class execution {
     }
   }
 
-  [[noreturn, gnu::cold]] void throw_failure() {
+  [[noreturn, gnu::cold]] DALLY_FUNCTION void throw_failure() {
     if (failed_.load(std::memory_order_acquire)) {
       end_observation(outcome::failed);
       std::rethrow_exception(error_);
@@ -419,7 +420,7 @@ class execution {
   }
 
   // Keeps the first exception; called in a handler.
-  [[gnu::cold, gnu::noinline]] void fail(node const& task) noexcept {
+  [[gnu::cold]] DALLY_FUNCTION_APART void fail(node const& task) noexcept {
     // Only the first gets past; finish() reads what it wrote after all steps, which their counters order.
     if (failing_.exchange(true, std::memory_order_relaxed)) return;
     error_ = std::current_exception();

@@ -5,6 +5,7 @@
 #include <cstdint>
 
 #include "dally/core/error.hpp"
+#include "dally/core/function.hpp"
 #include "dally/core/text.hpp"
 #include "dally/execution/execution.hpp"
 #include "dally/graph/node.hpp"
@@ -14,7 +15,7 @@ namespace dally {
 
 /// Calls a task until it returns or has thrown once more often than it has `retries`. Its inputs are counted as if
 /// somebody else needed them as well, so that it gets copies, and the next attempt finds them whole.
-[[gnu::cold]] inline bool call_until_done(execution& job, node_id n, unsigned& attempt) noexcept {
+[[gnu::cold]] DALLY_FUNCTION bool call_until_done(execution& job, node_id n, unsigned& attempt) noexcept {
   node const& task = job.plan_.task(n);
   unsigned const retries = task.extras() != nullptr ? task.extras()->options.retries : 0;
   if (retries == 0) return job.call(n);
@@ -52,13 +53,13 @@ namespace dally {
   return done;
 }
 
-[[gnu::cold]] inline void repeat_failed_tasks(execution& job) {
+[[gnu::cold]] DALLY_FUNCTION void repeat_failed_tasks(execution& job) {
   job.repeat_ = &call_until_done;
   job.watch(nullptr);
 }
 
 /// A task that takes a result which cannot be copied has nothing left for another attempt.
-[[gnu::cold]] inline void refuse_unrepeatable(plan const& graph) {
+[[gnu::cold]] DALLY_FUNCTION void refuse_unrepeatable(plan const& graph) {
   for (node_id n = 0; n < graph.size(); ++n) {
     node const& task = graph.task(n);
     if (task.extras() == nullptr || task.extras()->options.retries == 0) continue;

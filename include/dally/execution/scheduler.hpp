@@ -7,6 +7,7 @@
 #include <type_traits>
 #include <utility>
 
+#include "dally/core/function.hpp"
 #include "dally/execution/execution.hpp"
 
 namespace dally {
@@ -36,7 +37,7 @@ class any_scheduler {
     }
     type_ = &table<model>;
   }
-  [[gnu::noinline]] any_scheduler(any_scheduler const& other) {
+  DALLY_FUNCTION_APART any_scheduler(any_scheduler const& other) {
     storage_[0] = other.storage_[0];
     storage_[1] = other.storage_[1];
     if (other.type_ != nullptr && other.type_->copy != nullptr) storage_[0] = other.type_->copy(other.storage_[0]);
@@ -54,7 +55,7 @@ class any_scheduler {
   [[nodiscard]] explicit operator bool() const noexcept { return type_ != nullptr; }
 
   /// Runs `job` on a copy of the scheduler, which must not be empty.
-  [[gnu::noinline]] void run_copy(execution& job) const {
+  DALLY_FUNCTION_APART void run_copy(execution& job) const {
     any_scheduler running{*this};
     running.run(job);
   }

@@ -17,6 +17,7 @@
 #include <string>
 #include <utility>
 
+#include "dally/core/function.hpp"
 #include "dally/core/key.hpp"
 #include "dally/core/slot.hpp"
 #include "dally/core/text.hpp"
@@ -200,7 +201,7 @@ class node {
   }
 
   /// What to call the task in pictures, errors and profiles. Cost: may read a symbol table at the first call.
-  [[nodiscard, gnu::cold]] std::string label() const {
+  [[nodiscard, gnu::cold]] DALLY_FUNCTION std::string label() const {
     if (node_extras const* const given = extras(); given != nullptr && !given->options.name.empty()) {
       return text_of(given->options.name.data(), given->options.name.size());
     }
@@ -209,14 +210,14 @@ class node {
   }
 
   /// File name and line of place(), as `file.cpp:12`.
-  [[nodiscard, gnu::cold]] std::string place_text() const {
+  [[nodiscard, gnu::cold]] DALLY_FUNCTION std::string place_text() const {
     char const* const file = place_.file_name();
     char const* const folders_end = std::strrchr(file, '/');
     return formatted("%s:%u", folders_end != nullptr ? folders_end + 1 : file, unsigned{place_.line()});
   }
 
   /// Who this task is; unique in this process.
-  [[nodiscard, gnu::cold]] dally::key key() const {
+  [[nodiscard, gnu::cold]] DALLY_FUNCTION dally::key key() const {
     token const bits = content();
     return {label(), bits.high, bits.low};
   }
@@ -380,7 +381,7 @@ inline void node::release() const noexcept {
   if (give_back()) bury(const_cast<node*>(this));
 }
 
-[[gnu::noinline]] inline void node::bury(node* dead) noexcept {
+DALLY_FUNCTION_APART void node::bury(node* dead) noexcept {
   auto const lay_down = [](node* n) { n->next_dead_ = std::exchange(dead_.top, n); };
   if (dead_.digging) return lay_down(dead);  // a handle in a payload that is being ended
   dead_.digging = true;

@@ -8,6 +8,7 @@
 #include <new>
 
 #include "dally/core/block_cache.hpp"
+#include "dally/core/function.hpp"
 #include "dally/core/process.hpp"
 
 namespace dally {
@@ -91,7 +92,7 @@ class node_block::indices {
 
 inline constinit node_block::indices node_block::given_{};  // needs no destruction
 
-[[gnu::cold, gnu::noinline]] inline void node_block::recycle(node_block& block) noexcept {
+[[gnu::cold]] DALLY_FUNCTION_APART void node_block::recycle(node_block& block) noexcept {
   {
     std::lock_guard const lock{process_state::instance().mutex};
     given_.give_back(block.index_);
@@ -142,7 +143,7 @@ class node_arena {
 
   // Gives the arena back when its thread ends.
   struct lease {
-    [[gnu::cold]] ~lease() {
+    [[gnu::cold]] DALLY_FUNCTION ~lease() {
       node_arena* const arena = current_;
       current_ = nullptr;
       if (arena == nullptr) return;
@@ -165,7 +166,7 @@ class node_arena {
     ++all_.count;
   }
 
-  [[gnu::cold, gnu::noinline]] std::byte* allocate_in_new_block(std::size_t bytes, std::size_t alignment) {
+  [[gnu::cold]] DALLY_FUNCTION_APART std::byte* allocate_in_new_block(std::size_t bytes, std::size_t alignment) {
     std::size_t const needed = node_block::header_bytes + bytes + alignment;
     std::size_t const blocks = (needed + block_bytes - 1) / block_bytes;
     void* const memory = block_cache::instance().acquire(blocks);

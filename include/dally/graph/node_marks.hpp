@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "dally/core/block_cache.hpp"
+#include "dally/core/function.hpp"
 #include "dally/graph/node.hpp"
 
 namespace dally {
@@ -22,7 +23,7 @@ namespace dally {
 /// Cost     48 KiB per block that holds a node of the plan; clearing touches what was marked
 class node_marks {
  public:
-  [[gnu::noinline]] static node_marks& mine() { return mine_ != nullptr ? *mine_ : make_mine(); }
+  DALLY_FUNCTION_APART static node_marks& mine() { return mine_ != nullptr ? *mine_ : make_mine(); }
   node_marks() = default;
   node_marks(node_marks const&) = delete;
   node_marks& operator=(node_marks const&) = delete;
@@ -44,7 +45,7 @@ class node_marks {
   }
 
   /// The same, as a call: for where few are marked, or code is to be small.
-  [[gnu::noinline]] bool mark_apart(node const* n) { return mark(n); }
+  DALLY_FUNCTION_APART bool mark_apart(node const* n) { return mark(n); }
 
   /// Whether all marked nodes are of one arena.
   [[nodiscard]] bool one_arena() const noexcept { return one_arena_; }
@@ -88,7 +89,7 @@ class node_marks {
 
   /// Gives every marked node its rank: ascending positions, older blocks first. Lists them in that order, too, where
   /// `nodes` is not null and has room for all.
-  [[gnu::noinline]] void rank_all(node const** nodes = nullptr) noexcept {
+  DALLY_FUNCTION_APART void rank_all(node const** nodes = nullptr) noexcept {
     std::uint32_t count = 0;
     for (block_marks* marks = oldest_; marks != nullptr; marks = marks->newer) {
       for (std::uint64_t top = marks->top; top != 0; top &= top - 1) {
@@ -107,7 +108,7 @@ class node_marks {
   }
 
   /// Forgets all marks; keeps a moderate amount of memory for the next plan.
-  [[gnu::noinline]] void clear() noexcept {
+  DALLY_FUNCTION_APART void clear() noexcept {
     for (block_marks* marks = oldest_; marks != nullptr; marks = marks->newer) {
       for (std::uint64_t top = marks->top; top != 0; top &= top - 1) {
         auto const s = static_cast<unsigned>(std::countr_zero(top));
@@ -128,7 +129,7 @@ class node_marks {
  private:
   // Forgotten when it dies: destructors that run later in the thread, or after main, may plan once more.
   struct owner {
-    [[gnu::cold]] ~owner() { delete std::exchange(mine_, nullptr); }
+    [[gnu::cold]] DALLY_FUNCTION ~owner() { delete std::exchange(mine_, nullptr); }
   };
   [[gnu::cold]] static node_marks& make_mine() {
     static thread_local owner at_thread_exit;
@@ -214,7 +215,7 @@ class node_marks {
     return *r.marks;
   }
 
-  [[gnu::noinline]] void find(node_block const* block, recent& r) {
+  DALLY_FUNCTION_APART void find(node_block const* block, recent& r) {
     std::size_t const at = place_of(*block);
     block_marks* marks = at < by_index_.size() ? by_index_[at] : nullptr;
     if (marks == nullptr || marks->block != block) marks = &enter(*block, at);
@@ -232,7 +233,7 @@ class node_marks {
     return at;
   }
 
-  [[gnu::cold, gnu::noinline]] block_marks& enter(node_block const& block, std::size_t at) {
+  [[gnu::cold]] DALLY_FUNCTION_APART block_marks& enter(node_block const& block, std::size_t at) {
     if (at >= by_index_.size()) by_index_.resize(at + 1);
     block_marks*& marks = by_index_[at];
     if (marks == nullptr) marks = new block_marks{};
@@ -256,7 +257,7 @@ class node_marks {
     return *marks;
   }
 
-  [[gnu::cold]] void keep(std::size_t count) noexcept {
+  [[gnu::cold]] DALLY_FUNCTION void keep(std::size_t count) noexcept {
     for (std::size_t i = count; i < by_index_.size(); ++i) delete by_index_[i];
     if (count < by_index_.size()) by_index_.resize(count);
   }

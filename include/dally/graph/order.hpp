@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "dally/core/block_cache.hpp"
+#include "dally/core/function.hpp"
 #include "dally/graph/node.hpp"
 #include "dally/graph/node_marks.hpp"
 
@@ -32,7 +33,7 @@ class depth_first_walk {
     std::size_t next;
   };
 
-  [[gnu::noinline]] void walk(node const* const* outputs, std::size_t output_count) {
+  DALLY_FUNCTION_APART void walk(node const* const* outputs, std::size_t output_count) {
     nodes_.clear();
     scratch_list<frame> stack;
     for (std::size_t i = 0; i < output_count; ++i) {
@@ -54,7 +55,7 @@ class depth_first_walk {
     return std::exchange(heights_[marks_.rank(n)], entered) != entered;
   }
 
-  [[gnu::noinline]] node const* next_of(frame& top) const {
+  DALLY_FUNCTION_APART node const* next_of(frame& top) const {
     dependency_list const dependencies = top.visited->dependencies();
     bool const compare = heights_.data() != nullptr && dependencies.size() <= most_compared;
     node const* highest = nullptr;
@@ -111,8 +112,8 @@ class depth_first_walk {
 ///         more than 16 dependencies keep the order of their arguments
 /// Source  after R. Sethi, J. D. Ullman, The generation of optimal code for arithmetic expressions, JACM 17(4), 1970,
 ///         with heights for their labels; Dask's order likewise begins with the longest branch (dask/order.py)
-[[gnu::cold, gnu::noinline]] inline void depth_first_order(node const* const* outputs, std::size_t output_count,
-                                                           node_marks& marks, scratch_list<node const*>& nodes) {
+[[gnu::cold]] DALLY_FUNCTION_APART void depth_first_order(node const* const* outputs, std::size_t output_count,
+                                                          node_marks& marks, scratch_list<node const*>& nodes) {
   detail::depth_first_walk{outputs, output_count, marks, nodes};
 }
 
@@ -122,8 +123,8 @@ class depth_first_walk {
 /// Shape   as many nodes as `marks` then holds, ranked; `marks` must be clear before
 /// Errors  std::bad_alloc, resource_error
 /// Cost    linear: a radix sort of 8 bits a pass, on the numbers' range only
-[[gnu::cold, gnu::noinline]] inline void recorded_order(node const* const* outputs, std::size_t output_count,
-                                                        node_marks& marks, scratch_list<node const*>& nodes) {
+[[gnu::cold]] DALLY_FUNCTION_APART void recorded_order(node const* const* outputs, std::size_t output_count,
+                                                       node_marks& marks, scratch_list<node const*>& nodes) {
   nodes.clear();
   for (std::size_t i = 0; i < output_count; ++i) {
     if (!outputs[i]->is_value() && marks.mark_apart(outputs[i])) nodes.push_back(outputs[i]);

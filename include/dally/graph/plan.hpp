@@ -8,6 +8,7 @@
 
 #include "dally/core/block_cache.hpp"
 #include "dally/core/error.hpp"
+#include "dally/core/function.hpp"
 #include "dally/core/os_mutex.hpp"
 #include "dally/core/text.hpp"
 #include "dally/graph/inputs.hpp"
@@ -49,10 +50,10 @@ void count_uses(plan& graph);
 class plan {
  public:
   /// Plans the union of what `outputs` need; keeps them alive. No handle may be empty.
-  plan(node const* const* outputs, std::size_t output_count);
+  DALLY_FUNCTION_APART plan(node const* const* outputs, std::size_t output_count);
   plan(plan const&) = delete;
   plan& operator=(plan const&) = delete;
-  [[gnu::noinline]] ~plan() {
+  DALLY_FUNCTION_APART ~plan() {
     while (kept_count_ != 0) kept_[--kept_count_]->release();
   }
 
@@ -149,7 +150,7 @@ class plan {
     }
 
    private:
-    [[gnu::cold, gnu::noinline]] void add_special(node const& n) noexcept {
+    [[gnu::cold]] DALLY_FUNCTION_APART void add_special(node const& n) noexcept {
       if (n.is_pure()) merge = n.extras()->merge;
       if (n.extras()->options.retries != 0) retries = n.extras()->retries;
       here |= n.extras()->options.here;
@@ -202,7 +203,7 @@ class plan {
   mutable links link_storage_;
 };
 
-[[gnu::noinline]] inline plan::plan(node const* const* outputs, std::size_t output_count)
+plan::plan(node const* const* outputs, std::size_t output_count)
     : plan{output_count} {  // from here on a failure is undone by the destructor
   node_marks& marks = node_marks::mine();
   struct cleared {
@@ -236,7 +237,7 @@ class plan {
 }
 
 // Fills tasks_ in the plan's order, and ranks the marks. True if the ids are the ranks.
-[[gnu::noinline]] inline bool plan::find(node const* const* outputs, node_marks& marks, survey& all) {
+DALLY_FUNCTION_APART bool plan::find(node const* const* outputs, node_marks& marks, survey& all) {
   for (std::size_t i = 0; i < output_count_; ++i) {
     if (!outputs[i]->is_value()) marks.mark_apart(outputs[i]);
   }
@@ -263,7 +264,7 @@ class plan {
   return true;
 }
 
-inline void plan::allocate(survey const& all) {
+DALLY_FUNCTION void plan::allocate(survey const& all) {
   std::size_t const pointers = all.constants + output_count_;
   std::size_t const numbers = (all.rules != nullptr ? 3 : 2) * std::size_t{size_} + 1 + all.edges + output_count_;
   memory_.reset(pointers * sizeof(void*) + numbers * sizeof(std::uint32_t));
@@ -277,7 +278,7 @@ inline void plan::allocate(survey const& all) {
 }
 
 // Writes down edges, slots and outputs of tasks_.
-[[gnu::noinline]] inline void plan::write(node const* const* outputs, node_marks& marks) {
+DALLY_FUNCTION_APART void plan::write(node const* const* outputs, node_marks& marks) {
   // In registers: the compiler cannot know that what is written below are no members.
   node_id const* const by_rank = by_rank_.data();
   node const* const* const tasks = tasks_.data();
@@ -329,7 +330,7 @@ inline void plan::allocate(survey const& all) {
   slot_bytes_ = bytes;
 }
 
-[[gnu::cold, gnu::noinline]] inline void plan::refuse_size(std::size_t edges) const {
+[[gnu::cold]] DALLY_FUNCTION_APART void plan::refuse_size(std::size_t edges) const {
   refuse(&throw_saying<graph_error>,
          "a graph of %zu tasks and %zu edges is too large for one run: at most 2,147,483,647 of each, and 16 GiB of "
          "results of 64 bytes or less",
@@ -338,7 +339,7 @@ inline void plan::allocate(survey const& all) {
 
 /// Of equal pure calls, before the edges are written, the first stands for all: found by content in an open-addressed
 /// table of ids + 1.
-[[gnu::cold, gnu::noinline]] inline void merge_pure_calls(plan& graph, node_marks& marks) {
+[[gnu::cold]] DALLY_FUNCTION_APART void merge_pure_calls(plan& graph, node_marks& marks) {
   auto& tasks = graph.tasks_;
   scratch_array<std::uint32_t> const table{std::bit_ceil(tasks.size() * 2 + 1)};
   for (std::size_t i = 0; i < table.size(); ++i) table[i] = 0;
@@ -360,7 +361,7 @@ inline void plan::allocate(survey const& all) {
 }
 
 /// Puts the tasks that take move-only results behind the others that read them: see takers_last.
-[[gnu::cold, gnu::noinline]] inline void arrange_takers(plan& graph, node const* const* outputs, node_marks& marks) {
+[[gnu::cold]] DALLY_FUNCTION_APART void arrange_takers(plan& graph, node const* const* outputs, node_marks& marks) {
   arrangement wanted = takers_last({graph.tasks_.data(), graph.size_, graph.first_edge_, graph.edges_, outputs,
                                     graph.output_edges_, graph.output_count_});
   graph.order_edges_ = std::move(wanted.edges);
@@ -381,7 +382,7 @@ inline void plan::allocate(survey const& all) {
   graph.write(outputs, marks);
 }
 
-[[gnu::cold]] inline void count_uses(plan& graph) {
+[[gnu::cold]] DALLY_FUNCTION void count_uses(plan& graph) {
   for (node_id n = 0; n < graph.size_; ++n) graph.uses_[n] = 0;
   // The outputs stand before the edges in memory: each counts as a use.
   for (std::uint32_t const* e = graph.output_edges_; e != graph.edges_ + graph.first_edge_[graph.size_]; ++e) {
@@ -389,7 +390,7 @@ inline void plan::allocate(survey const& all) {
   }
 }
 
-[[gnu::cold]] inline plan::links const& plan::link() const {
+[[gnu::cold]] DALLY_FUNCTION plan::links const& plan::link() const {
   std::lock_guard const lock{linking_};
   if (links const* const built = links_.load(std::memory_order_relaxed)) return *built;
   links& all = link_storage_;

@@ -7,6 +7,7 @@
 
 #include "dally/core/block_cache.hpp"
 #include "dally/core/error.hpp"
+#include "dally/core/function.hpp"
 #include "dally/core/text.hpp"
 #include "dally/graph/inputs.hpp"
 #include "dally/graph/node.hpp"
@@ -38,7 +39,7 @@ struct planned_graph {
 
 namespace detail {
 
-[[noreturn, gnu::cold]] inline void refuse_taker(
+[[noreturn, gnu::cold]] DALLY_FUNCTION void refuse_taker(
     node const& result, char const* what, node const* task,
     char const* cure = "let one task take it by value and the others by const&, or return a std::shared_ptr") {
   std::string const name = joined({"\"", result.label(), "\" (", result.place_text(), ")"});
@@ -53,7 +54,8 @@ namespace detail {
 ///
 /// Errors  graph_error when a task that reads a move-only result depends on the one that takes it
 /// Cost    O((nodes + edges) log nodes)
-[[gnu::cold]] inline scratch_list<node_id> reordered(planned_graph const& graph, scratch_list<order_edge> const& more) {
+[[gnu::cold]] DALLY_FUNCTION scratch_list<node_id> reordered(planned_graph const& graph,
+                                                             scratch_list<order_edge> const& more) {
   std::vector<std::uint32_t> waits(graph.size);
   std::vector<std::uint32_t> first(graph.size + std::size_t{2});
   auto const each_edge = [&](auto const& visit) {
@@ -120,7 +122,7 @@ namespace detail {
 ///
 /// Errors  graph_error naming the tasks: two takers, one task that takes it both ways, a taker of an output or of what
 ///         belongs to the graph, a taker that another consumer depends on
-[[gnu::cold]] inline arrangement takers_last(planned_graph const& graph) {
+[[gnu::cold]] DALLY_FUNCTION arrangement takers_last(planned_graph const& graph) {
   constexpr std::uint32_t nobody = ~std::uint32_t{0};
   std::vector<node_id> taker(graph.size, nobody);
   auto const move_only = [](node const* n) { return n->type().result->copy == nullptr; };

@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "dally/core/error.hpp"
+#include "dally/core/function.hpp"
 #include "dally/core/text.hpp"
 #include "dally/net/socket.hpp"
 
@@ -170,7 +171,7 @@ class channel {
     }
   }
 
-  [[noreturn, gnu::cold, gnu::noinline]] static void refuse_io(char const* doing) {
+  [[noreturn, gnu::cold]] DALLY_FUNCTION_APART static void refuse_io(char const* doing) {
     int const code = errno;
     throw resource_error{joined({doing, " a socket failed: ", std::strerror(code)}), code};
   }

@@ -7,6 +7,8 @@
 #include <cstdio>
 #include <cstring>
 
+#include "dally/core/function.hpp"
+
 namespace dally {
 
 // C strings and buffers throughout: every program compiles this, and none runs it twice.
@@ -14,7 +16,7 @@ namespace dally {
 namespace detail {
 
 /// Cuts the number in front off `text`; 0 if there is none (`max`, `-1`), or none that fits.
-[[gnu::cold]] inline unsigned long long cut_number(char const*& text) noexcept {
+[[gnu::cold]] DALLY_FUNCTION unsigned long long cut_number(char const*& text) noexcept {
   unsigned long long number = 0;
   for (; *text >= '0' && *text <= '9'; ++text) {
     if (number > ~0ull / 10 - 1) return 0;
@@ -25,8 +27,8 @@ namespace detail {
 
 /// The number in front of a file of `folder`, whose first `length` characters count; 0 if there is none. `second` gets
 /// the number after it.
-[[gnu::cold]] inline unsigned long long read_number(char* folder, std::size_t length, char const* file,
-                                                    unsigned long long* second = nullptr) noexcept {
+[[gnu::cold]] DALLY_FUNCTION unsigned long long read_number(char* folder, std::size_t length, char const* file,
+                                                            unsigned long long* second = nullptr) noexcept {
   char line[64];
   std::strcpy(folder + length, file);
   std::FILE* const opened = std::fopen(folder, "re");
@@ -43,7 +45,7 @@ namespace detail {
 inline unsigned smaller_limit(unsigned a, unsigned b) noexcept { return a == 0 || (b != 0 && b < a) ? b : a; }
 
 /// Whole CPUs that cover `quota` out of every `period` of time, at least one; 0 if either is not given.
-[[gnu::cold]] inline unsigned cpus_for(unsigned long long quota, unsigned long long period) noexcept {
+[[gnu::cold]] DALLY_FUNCTION unsigned cpus_for(unsigned long long quota, unsigned long long period) noexcept {
   if (quota == 0 || period == 0) return 0;
   auto const cpus = (quota - 1) / period + 1;
   return cpus < 1u << 30u ? static_cast<unsigned>(cpus) : 0;
@@ -52,7 +54,8 @@ inline unsigned smaller_limit(unsigned a, unsigned b) noexcept { return a == 0 |
 /// The least limit of the cgroup `path` (`/a/b`) below `root` and `hierarchy` and of those around it, in the words of
 /// version 2 or 1. In a container `path` may be the host's: then its folders are missing and the top is the container's
 /// own.
-[[gnu::cold]] inline unsigned path_cpu_limit(char const* root, char const* hierarchy, char const* path) noexcept {
+[[gnu::cold]] DALLY_FUNCTION unsigned path_cpu_limit(char const* root, char const* hierarchy,
+                                                     char const* path) noexcept {
   char folder[4608];                         // longer than any path that can be opened
   constexpr auto most = sizeof folder - 32;  // the names of files fit behind it
   auto const top = std::strlen(root) + std::strlen(hierarchy);
@@ -78,7 +81,8 @@ inline unsigned smaller_limit(unsigned a, unsigned b) noexcept { return a == 0 |
 /// How many CPUs' worth of time the process's control groups grant it, rounded up; 0 if they set no limit or cannot be
 /// read. `proc_self_cgroup_file` is in the format of /proc/self/cgroup, `cgroup_root` where the groups are mounted:
 /// version 1, 2, or both as systemd's hybrid lays them out.
-[[gnu::cold]] inline unsigned cgroup_cpu_limit(char const* proc_self_cgroup_file, char const* cgroup_root) noexcept {
+[[gnu::cold]] DALLY_FUNCTION unsigned cgroup_cpu_limit(char const* proc_self_cgroup_file,
+                                                       char const* cgroup_root) noexcept {
   std::FILE* const groups = std::fopen(proc_self_cgroup_file, "re");
   if (groups == nullptr) return 0;
   unsigned limit = 0;
@@ -110,7 +114,7 @@ inline unsigned smaller_limit(unsigned a, unsigned b) noexcept { return a == 0 |
 namespace detail {
 
 /// How many CPUs the calling thread may run on, and with it the threads that it starts.
-[[gnu::cold]] inline unsigned allowed_cpus() noexcept {
+[[gnu::cold]] DALLY_FUNCTION unsigned allowed_cpus() noexcept {
 #ifdef __linux__
   // The kernel refuses a mask smaller than its own; cpu_set_t ends at 1,024 CPUs, this one at 65,536.
   unsigned long mask[1024] = {};
@@ -124,7 +128,7 @@ namespace detail {
   return online > 0 ? static_cast<unsigned>(online) : 0;
 }
 
-[[gnu::cold]] inline unsigned count_workers() noexcept {
+[[gnu::cold]] DALLY_FUNCTION unsigned count_workers() noexcept {
   auto const count = smaller_limit(allowed_cpus(), cgroup_cpu_limit("/proc/self/cgroup", "/sys/fs/cgroup"));
   return count > 0 ? count : 1u;
 }

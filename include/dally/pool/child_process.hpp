@@ -19,6 +19,7 @@
 #include <vector>
 
 #include "dally/core/error.hpp"
+#include "dally/core/function.hpp"
 #include "dally/core/text.hpp"
 #include "dally/net/socket.hpp"
 
@@ -226,7 +227,7 @@ class child_process {
                                       : worker_death{worker_death::reason::signalled, info.si_status};
   }
 
-  [[noreturn, gnu::cold, gnu::noinline]] static void refuse(char const* what, int code) {
+  [[noreturn, gnu::cold]] DALLY_FUNCTION_APART static void refuse(char const* what, int code) {
     throw resource_error{joined({"the system refused ", what, ": ", std::strerror(code),
                                  "; limits are those of processes (ulimit -u) and of open files (ulimit -n)"}),
                          code};

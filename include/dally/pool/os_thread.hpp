@@ -4,6 +4,8 @@
 
 #include <csignal>
 
+#include "dally/core/function.hpp"
+
 namespace dally {
 
 /// A thread of the operating system, joined by its destructor. Signals that are sent to the process are left to the
@@ -16,7 +18,7 @@ class os_thread {
   ~os_thread() { join(); }
 
   /// Starts `body(argument)`; returns 0, or the system's error number, and then there is no thread.
-  [[nodiscard, gnu::cold]] int start(void* (*body)(void*), void* argument) noexcept {
+  [[nodiscard, gnu::cold]] DALLY_FUNCTION int start(void* (*body)(void*), void* argument) noexcept {
     sigset_t all;
     sigset_t former;
     ::sigfillset(&all);

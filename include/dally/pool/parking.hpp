@@ -8,6 +8,8 @@
 #include <cstdint>
 #include <ctime>
 
+#include "dally/core/function.hpp"
+
 namespace dally {
 
 /// A counting semaphore on a futex: how an idle thread sleeps and is woken. A release before the acquire is not lost.
@@ -19,7 +21,7 @@ class parking {
  public:
   /// Sleeps until a release is there for this thread, and takes it; or, where `most` is not null, until so much time
   /// has passed: then false.
-  [[gnu::cold]] bool acquire(std::timespec const* most = nullptr) noexcept {
+  [[gnu::cold]] DALLY_FUNCTION bool acquire(std::timespec const* most = nullptr) noexcept {
     std::uint32_t tokens = tokens_.load(std::memory_order_relaxed);
     for (bool waited = false;;) {
       if (tokens == 0) {

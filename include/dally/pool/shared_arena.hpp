@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "dally/core/error.hpp"
+#include "dally/core/function.hpp"
 #include "dally/core/text.hpp"
 #include "dally/net/socket.hpp"
 #include "dally/pool/shared_memory.hpp"
@@ -126,7 +127,7 @@ class shared_arena {
     return capacity;
   }
 
-  [[noreturn, gnu::cold, gnu::noinline]] static void refuse(int code) {
+  [[noreturn, gnu::cold]] DALLY_FUNCTION_APART static void refuse(int code) {
     throw resource_error{joined({"the system refused memory for the results of worker processes: ", std::strerror(code),
                                  "; limits are those of open files (ulimit -n) and of the size of files (ulimit -f)"}),
                          code};

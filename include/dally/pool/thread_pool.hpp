@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "dally/core/error.hpp"
+#include "dally/core/function.hpp"
 #include "dally/core/os_mutex.hpp"
 #include "dally/core/process.hpp"
 #include "dally/core/text.hpp"
@@ -53,7 +54,7 @@ class thread_pool {
  public:
   static constexpr unsigned most_workers = 4096;
 
-  [[gnu::cold]] explicit thread_pool(unsigned workers) : size_{workers} {
+  [[gnu::cold]] DALLY_FUNCTION explicit thread_pool(unsigned workers) : size_{workers} {
     if (workers == 0 || workers > most_workers) {
       refuse(&throw_saying<config_error>, "a pool of %u workers: between 1 and %u are allowed", workers, most_workers);
     }
@@ -64,7 +65,7 @@ class thread_pool {
 
   /// Waits until the threads are through with what they have joined, and joins them. No thread may open work
   /// meanwhile or later.
-  [[gnu::cold]] ~thread_pool() {
+  [[gnu::cold]] DALLY_FUNCTION ~thread_pool() {
     if (forked()) return;  // the crew's threads are the parent's
     crew_->stop();
     delete crew_;
@@ -83,7 +84,7 @@ class thread_pool {
   [[nodiscard]] unsigned started() const noexcept { return crew_->started.load(std::memory_order_relaxed); }
 
   /// Lets idle threads join `work` until close(work). True if nobody watches yet: then notify().
-  [[gnu::cold]] bool open(shared_work& work) {
+  [[gnu::cold]] DALLY_FUNCTION bool open(shared_work& work) {
     renew_after_fork();
     std::lock_guard const lock{crew_->mutex};
     work.next_ = crew_->open;
@@ -94,7 +95,7 @@ class thread_pool {
   }
 
   /// Lets nobody join any more, and waits until those who have joined have left.
-  [[gnu::cold]] void close(shared_work& work) noexcept {
+  [[gnu::cold]] DALLY_FUNCTION void close(shared_work& work) noexcept {
     std::lock_guard const lock{crew_->mutex};
     shared_work** at = &crew_->open;
     while (*at != &work) at = &(*at)->next_;
@@ -119,13 +120,13 @@ class thread_pool {
   // What the threads share. On the heap, so that the child of a fork can leave its parent's behind.
   class crew {
    public:
-    [[gnu::cold]] explicit crew(unsigned workers) : size{workers - 1} {}
+    [[gnu::cold]] DALLY_FUNCTION explicit crew(unsigned workers) : size{workers - 1} {}
 
     /// A thread that searches looks at everything before it sleeps, in this order: it counts itself a sleeper, counts
     /// itself off the searchers, looks once more, sleeps. Who makes work visible looks at the searchers, then at the
     /// sleepers. All of these are sequentially consistent, so either the publisher sees the sleeper or the sleeper
     /// sees the work.
-    [[gnu::cold]] bool notify() noexcept {
+    [[gnu::cold]] DALLY_FUNCTION bool notify() noexcept {
       for (;;) {
         if (searching.load(std::memory_order_seq_cst) != 0) return false;
         if (sleepers.load(std::memory_order_seq_cst) == 0 && !can_start()) return false;
@@ -142,7 +143,7 @@ class thread_pool {
       }
     }
 
-    [[gnu::cold]] void stop() noexcept {
+    [[gnu::cold]] DALLY_FUNCTION void stop() noexcept {
       {
         std::lock_guard const lock{mutex};
         stopping.store(true, std::memory_order_seq_cst);
@@ -173,7 +174,7 @@ class thread_pool {
     }
 
     // Starts the next thread, which takes over the claimed search.
-    [[gnu::cold]] bool start() noexcept {
+    [[gnu::cold]] DALLY_FUNCTION bool start() noexcept {
       std::lock_guard const lock{mutex};
       unsigned const next = started.load(std::memory_order_relaxed);
       if (stopping.load(std::memory_order_relaxed) || next == size || refused.load(std::memory_order_relaxed))
@@ -196,7 +197,7 @@ class thread_pool {
     }
 
     // Begins counted as a searcher.
-    [[gnu::cold]] void run(unsigned index) noexcept {
+    [[gnu::cold]] DALLY_FUNCTION void run(unsigned index) noexcept {
       std::timespec pause{};  // until the next look after what wants to be watched
       bool watching = false;  // woken by that, not by anybody
       for (;;) {
@@ -246,7 +247,7 @@ class thread_pool {
     }
 
     // Takes a thread off the sleepers, to be woken; or the calling one, unless somebody has done so to wake it.
-    [[gnu::cold, gnu::noinline]] bool stop_sleeping() noexcept {
+    [[gnu::cold]] DALLY_FUNCTION_APART bool stop_sleeping() noexcept {
       unsigned asleep = sleepers.load(std::memory_order_seq_cst);
       while (asleep != 0) {
         if (sleepers.compare_exchange_weak(asleep, asleep - 1, std::memory_order_seq_cst)) return true;
@@ -254,7 +255,7 @@ class thread_pool {
       return false;
     }
 
-    [[gnu::cold]] shared_work* join(unsigned index, bool watching) noexcept {
+    [[gnu::cold]] DALLY_FUNCTION shared_work* join(unsigned index, bool watching) noexcept {
       std::lock_guard const lock{mutex};
       if (watcher == index) watcher = 0;
       shared_work* found = nullptr;
@@ -278,7 +279,7 @@ class thread_pool {
     }
 
     // Whether there is something to do in work other than `joined`, helping or, if that is asked, watching.
-    [[gnu::cold, gnu::noinline]] bool others_need(shared_work const* joined, bool watch) noexcept {
+    [[gnu::cold]] DALLY_FUNCTION_APART bool others_need(shared_work const* joined, bool watch) noexcept {
       std::lock_guard const lock{mutex};
       for (shared_work const* work = open; work != nullptr; work = work->next_) {
         if (work == joined) continue;
@@ -298,7 +299,7 @@ class thread_pool {
       renew();
   }
 
-  [[gnu::cold]] void renew() {
+  [[gnu::cold]] DALLY_FUNCTION void renew() {
     std::lock_guard const lock{process_state::instance().mutex};
     if (!forked()) return;
     crew_ = new crew{size_};  // the old one is the parent's: its mutex may be locked for ever

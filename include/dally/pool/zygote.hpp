@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "dally/core/error.hpp"
+#include "dally/core/function.hpp"
 #include "dally/core/text.hpp"
 #include "dally/net/socket.hpp"
 #include "dally/pool/child_process.hpp"
@@ -140,10 +141,10 @@ class zygote final : public process_reaper {
     }
   }
 
-  [[noreturn, gnu::cold]] static void refuse(char const* what, int code) {
+  [[noreturn, gnu::cold]] DALLY_FUNCTION static void refuse(char const* what, int code) {
     throw resource_error{joined({"the system refused ", what, ": ", std::strerror(code)}), code};
   }
-  [[noreturn, gnu::cold]] static void refuse_lost() {
+  [[noreturn, gnu::cold]] DALLY_FUNCTION static void refuse_lost() {
     throw resource_error{
         "the process that forks a process_pool's workers has ended or does not answer: somebody has killed or stopped "
         "it; make a new process_pool",

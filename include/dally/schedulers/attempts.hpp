@@ -7,6 +7,7 @@
 #include <unordered_map>
 
 #include "dally/core/error.hpp"
+#include "dally/core/function.hpp"
 #include "dally/core/text.hpp"
 #include "dally/graph/inputs.hpp"
 #include "dally/graph/node.hpp"
@@ -41,8 +42,8 @@ class attempts {
   }
 
   /// What to throw of a task whose worker died each time, the last time `how`; or was killed for taking too long.
-  [[nodiscard, gnu::cold]] std::exception_ptr verdict(node_id n, node const& task, bool timed_out,
-                                                      worker_death const& how) const {
+  [[nodiscard, gnu::cold]] DALLY_FUNCTION std::exception_ptr verdict(node_id n, node const& task, bool timed_out,
+                                                                     worker_death const& how) const {
     unsigned const crashes = count_of(crashes_, n);
     std::string const who = joined({"task \"", task.label(), "\" (", task.place_text(), ")"});
     std::string const times = crashes == 1 ? std::string{"once"} : joined({"each of ", decimal(crashes), " times"});
@@ -58,7 +59,8 @@ class attempts {
   }
 
   /// What a task has thrown in a worker, from its bytes.
-  [[nodiscard, gnu::cold]] static std::exception_ptr thrown(node const& task, std::byte const* body, std::size_t size) {
+  [[nodiscard, gnu::cold]] DALLY_FUNCTION static std::exception_ptr thrown(node const& task, std::byte const* body,
+                                                                           std::size_t size) {
     try {
       archive_reader in{body, size};
       return decode_exception(in, task.label(), task.key());
@@ -71,7 +73,7 @@ class attempts {
   }
 
   /// How a worker ended, in words.
-  [[nodiscard, gnu::cold]] static std::string text_of(worker_death const& how) {
+  [[nodiscard, gnu::cold]] DALLY_FUNCTION static std::string text_of(worker_death const& how) {
     switch (how.why) {
       case worker_death::reason::signalled: {
         char const* const name = ::strsignal(how.number);

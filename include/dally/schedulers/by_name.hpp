@@ -5,6 +5,7 @@
 #include <string>
 
 #include "dally/core/error.hpp"
+#include "dally/core/function.hpp"
 #include "dally/core/text.hpp"
 #include "dally/execution/scheduler.hpp"
 #include "dally/pool/thread_pool.hpp"
@@ -27,7 +28,7 @@ class named_scheduler {
   named_scheduler& operator=(named_scheduler const&) = delete;
 
   /// The one of that name, or null.
-  [[nodiscard, gnu::cold]] static named_scheduler const* find(char const* name) noexcept {
+  [[nodiscard, gnu::cold]] DALLY_FUNCTION static named_scheduler const* find(char const* name) noexcept {
     named_scheduler const* s = first_;
     while (s != nullptr && std::strcmp(name, s->name_) != 0) s = s->next_;
     return s;
@@ -35,7 +36,8 @@ class named_scheduler {
   [[nodiscard]] any_scheduler make(unsigned workers) const { return make_(workers); }
 
   /// Says what a name may be; `so_far` is what stands before it.
-  [[noreturn, gnu::cold]] static void refuse_name(char const* so_far, named_scheduler const* next = first_) {
+  [[noreturn, gnu::cold]] DALLY_FUNCTION static void refuse_name(char const* so_far,
+                                                                 named_scheduler const* next = first_) {
     if (next != nullptr) refuse_name(formatted("%s, \"%s\"", so_far, next->name_).c_str(), next->next_);
     refuse(&throw_saying<config_error>, "%s%s", so_far,
            find("processes") == nullptr ? " and, with <dally/processes.hpp>, \"processes\"" : "");
@@ -53,8 +55,8 @@ class named_scheduler {
 ///
 /// Errors  config_error that lists the names, or says which header brings a scheduler that is not included; `asked_by`
 ///         stands in front of it
-[[gnu::cold]] inline any_scheduler scheduler_by_name(char const* name, unsigned workers = 0,
-                                                     char const* asked_by = "") {
+[[gnu::cold]] DALLY_FUNCTION any_scheduler scheduler_by_name(char const* name, unsigned workers = 0,
+                                                             char const* asked_by = "") {
   if (std::strcmp(name, "threads") == 0) return workers == 0 ? threads{} : threads{workers};
   if (std::strcmp(name, "synchronous") == 0) return synchronous{};
   if (named_scheduler const* const known = named_scheduler::find(name)) return known->make(workers);
@@ -69,7 +71,7 @@ class named_scheduler {
 /// The scheduler that these values of DALLY_SCHEDULER and DALLY_WORKERS ask for; null for what is not set.
 ///
 /// Errors  config_error that lists what is allowed
-[[gnu::cold]] inline any_scheduler scheduler_of_environment(char const* name, char const* workers) {
+[[gnu::cold]] DALLY_FUNCTION any_scheduler scheduler_of_environment(char const* name, char const* workers) {
   unsigned count = 0;
   if (workers != nullptr) {
     char const* at = workers;

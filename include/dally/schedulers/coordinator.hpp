@@ -19,6 +19,7 @@
 
 #include "dally/core/block_cache.hpp"
 #include "dally/core/error.hpp"
+#include "dally/core/function.hpp"
 #include "dally/core/text.hpp"
 #include "dally/execution/execution.hpp"
 #include "dally/graph/node.hpp"
@@ -506,8 +507,8 @@ class coordinator {
     crew_.pause_before_start(idle_deaths_ < 3 ? 0 : idle_deaths_ < 6 ? 10 : 100);
   }
 
-  [[gnu::cold]] void charge(node_id n, unsigned worker, std::chrono::steady_clock::time_point since, bool timed_out,
-                            worker_death const& how) {
+  [[gnu::cold]] DALLY_FUNCTION void charge(node_id n, unsigned worker, std::chrono::steady_clock::time_point since,
+                                           bool timed_out, worker_death const& how) {
     node const& task = plan_.task(n);
     if (attempts_.may_run_after_crash(n, task)) {
       ready_.push_back(n);

@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "dally/core/block_cache.hpp"
+#include "dally/core/function.hpp"
 #include "dally/core/os_mutex.hpp"
 #include "dally/execution/execution.hpp"
 #include "dally/pool/deque.hpp"
@@ -35,10 +36,10 @@ class crew_run final : public shared_work {
   crew_run(execution& job, thread_pool& pool) : job_{job}, pool_{pool} {}
   crew_run(crew_run const&) = delete;
   crew_run& operator=(crew_run const&) = delete;
-  [[gnu::cold]] ~crew_run() { delete[] slots_; }
+  [[gnu::cold]] DALLY_FUNCTION ~crew_run() { delete[] slots_; }
 
   /// The caller's part, as worker 0.
-  [[gnu::cold]] void run() {
+  [[gnu::cold]] DALLY_FUNCTION void run() {
     bool const to_be_looked_after = pool_.open(*this);
     if (job_.is_watched()) {
       go_over();  // observers slow every task down
@@ -62,7 +63,7 @@ class crew_run final : public shared_work {
     pool_.close(*this);
   }
 
-  [[nodiscard, gnu::cold]] bool visible() const noexcept override {
+  [[nodiscard, gnu::cold]] DALLY_FUNCTION bool visible() const noexcept override {
     if (!stepping_.load(std::memory_order_seq_cst)) return false;
     if (next_root_.load(std::memory_order_seq_cst) < roots_.size()) return true;
     for (unsigned i = 0; i < pool_.size(); ++i) {
@@ -75,9 +76,9 @@ class crew_run final : public shared_work {
 
   [[nodiscard]] bool wants_watch() const noexcept override { return !stepping() && !job_.finished(); }
 
-  [[nodiscard, gnu::cold]] bool look() noexcept override { return stepping() || look_after_caller(); }
+  [[nodiscard, gnu::cold]] DALLY_FUNCTION bool look() noexcept override { return stepping() || look_after_caller(); }
 
-  [[gnu::cold]] void help(unsigned worker) noexcept override {
+  [[gnu::cold]] DALLY_FUNCTION void help(unsigned worker) noexcept override {
     if (!stepping()) return;
     node_id n = 0;
     searching_.fetch_add(1, std::memory_order_seq_cst);
@@ -106,7 +107,7 @@ class crew_run final : public shared_work {
   // ---------------------------------------------------------------------------------------------------------
 
   /// Runs node after node until all have been run, the run has stopped, or it goes over to steps: then true.
-  [[gnu::cold]] bool run_alone() noexcept {
+  [[gnu::cold]] DALLY_FUNCTION bool run_alone() noexcept {
     using clock = std::chrono::steady_clock;
     constexpr std::int64_t long_task = 250;      // ns, on the average of a block
     constexpr std::int64_t long_block = 20'000;  // ns, for one task: enough said
@@ -146,7 +147,7 @@ class crew_run final : public shared_work {
 
   /// The caller's answer when it finds that the rest was taken over, with node n the next: what is counted as being run
   /// by it has been run. False if it was not taken, after all, for want of memory.
-  [[gnu::cold]] bool settle(node_id n) noexcept {
+  [[gnu::cold]] DALLY_FUNCTION bool settle(node_id n) noexcept {
     {
       std::lock_guard const lock{going_over_};  // waits until the counters are made
       if (!stepping()) {
@@ -159,7 +160,7 @@ class crew_run final : public shared_work {
   }
 
   /// Takes the nodes that the caller has not begun, and makes them ready for steps.
-  [[gnu::cold]] void go_over() noexcept {
+  [[gnu::cold]] DALLY_FUNCTION void go_over() noexcept {
     {
       std::lock_guard const lock{going_over_};
       if (stepping()) return;
@@ -183,7 +184,7 @@ class crew_run final : public shared_work {
   }
 
   /// Goes over if the caller has not come any further since the last look.
-  [[gnu::cold]] bool look_after_caller() noexcept {
+  [[gnu::cold]] DALLY_FUNCTION bool look_after_caller() noexcept {
     std::uint64_t const reached = alone_.load(std::memory_order_relaxed);
     if (seen_.exchange(reached, std::memory_order_relaxed) != reached) return false;
     go_over();
@@ -196,7 +197,7 @@ class crew_run final : public shared_work {
   // ------------------------------------------------------------------------------------------------------
 
   // Steps n, then what it makes ready, as long as there is something to keep for itself.
-  [[gnu::noinline]] void work(unsigned me, node_id n, bool has_run = false) noexcept {
+  DALLY_FUNCTION_APART void work(unsigned me, node_id n, bool has_run = false) noexcept {
     for (;;) {
       if (has_here_ && me != 0 && runs_here(n)) [[unlikely]]
         return leave_to_caller(n);
@@ -238,7 +239,7 @@ class crew_run final : public shared_work {
     notify();
   }
 
-  [[gnu::noinline]] void notify() noexcept {
+  DALLY_FUNCTION_APART void notify() noexcept {
     if (searching_.load(std::memory_order_seq_cst) != 0) return;  // will find it, or look again before it gives up
     if (caller_sleeps_.load(std::memory_order_seq_cst)) {
       wake_caller();
@@ -247,19 +248,19 @@ class crew_run final : public shared_work {
     pool_.notify();
   }
 
-  [[gnu::cold]] bool search(unsigned me, node_id& n) noexcept {
+  [[gnu::cold]] DALLY_FUNCTION bool search(unsigned me, node_id& n) noexcept {
     searching_.fetch_add(1, std::memory_order_seq_cst);
     bool const found = search_counted(me, n);
     found_or_gave_up(found);
     return found;
   }
 
-  [[gnu::cold]] void found_or_gave_up(bool found) noexcept {
+  [[gnu::cold]] DALLY_FUNCTION void found_or_gave_up(bool found) noexcept {
     // While we searched, pushers woke nobody: the last searcher to find something looks whether there is more.
     if (searching_.fetch_sub(1, std::memory_order_seq_cst) == 1 && found && visible()) notify();
   }
 
-  [[gnu::cold]] bool search_counted(unsigned me, node_id& n) noexcept {
+  [[gnu::cold]] DALLY_FUNCTION bool search_counted(unsigned me, node_id& n) noexcept {
     unsigned const size = pool_.size();
     for (int round = 0; round < search_rounds; ++round) {
       if (!frugal_ && take_root(n)) return true;
@@ -275,7 +276,7 @@ class crew_run final : public shared_work {
   }
 
   // The caller waits until there is something to take or nothing left.
-  [[gnu::cold]] void sleep() noexcept {
+  [[gnu::cold]] DALLY_FUNCTION void sleep() noexcept {
     caller_sleeps_.exchange(true, std::memory_order_seq_cst);
     if (!job_.finished() && !visible() && left_.load(std::memory_order_seq_cst) == nullptr) {
       spot_.acquire();
@@ -290,7 +291,7 @@ class crew_run final : public shared_work {
     node_extras const* const extras = job_.plan().task(n).extras();
     return extras != nullptr && extras->options.here;
   }
-  [[gnu::cold]] void leave_to_caller(node_id n) noexcept {
+  [[gnu::cold]] DALLY_FUNCTION void leave_to_caller(node_id n) noexcept {
     left_task& task = left_tasks_[n];
     task.next = left_.load(std::memory_order_relaxed);
     // Releases what the tasks before it have written to take_left(). Sequentially consistent for sleep().
@@ -298,7 +299,7 @@ class crew_run final : public shared_work {
     }
     wake_caller();
   }
-  [[gnu::cold]] bool take_left(node_id& n) noexcept {
+  [[gnu::cold]] DALLY_FUNCTION bool take_left(node_id& n) noexcept {
     left_task* task = left_.load(std::memory_order_acquire);
     // Only the caller takes, and none is left twice: what we see first stays where it is.
     while (task != nullptr && !left_.compare_exchange_weak(task, task->next, std::memory_order_acquire)) {
@@ -308,7 +309,7 @@ class crew_run final : public shared_work {
     return true;
   }
 
-  [[gnu::cold]] void wake_caller() noexcept {
+  [[gnu::cold]] DALLY_FUNCTION void wake_caller() noexcept {
     // A read-modify-write on both sides: whichever comes second sees the other.
     if (caller_sleeps_.exchange(false, std::memory_order_seq_cst)) spot_.release();
   }

@@ -5,6 +5,7 @@
 #include <string_view>
 
 #include "dally/core/error.hpp"
+#include "dally/core/function.hpp"
 #include "dally/core/text.hpp"
 #include "dally/graph/node.hpp"
 #include "dally/pool/program_images.hpp"
@@ -72,7 +73,7 @@ class preflight {
     }
   }
 
-  [[noreturn, gnu::cold]] static void refuse_result(node const& task) {
+  [[noreturn, gnu::cold]] DALLY_FUNCTION static void refuse_result(node const& task) {
     std::string const type{obstacle_of(*task.type().wire)};
     throw not_serializable{
         joined({"the result of task \"", task.label(), "\" (", task.place_text(),
@@ -80,7 +81,7 @@ class preflight {
                 ">, return another type, or keep the task on the calling thread by {.here = true}"}),
         type, task.label(), task.key()};
   }
-  [[noreturn, gnu::cold]] static void refuse_reference(node const& task) {
+  [[noreturn, gnu::cold]] DALLY_FUNCTION static void refuse_reference(node const& task) {
     throw not_serializable{joined({"task \"", task.label(), "\" (", task.place_text(),
                                    ") was given a std::ref: what it writes in another process would be lost. Return "
                                    "the value, pass std::cref, "
@@ -88,7 +89,7 @@ class preflight {
                            "std::reference_wrapper", task.label(), task.key()};
   }
 
-  [[noreturn, gnu::cold]] static void refuse_call(node const& task, std::string_view type) {
+  [[noreturn, gnu::cold]] DALLY_FUNCTION static void refuse_call(node const& task, std::string_view type) {
     throw not_serializable{
         joined(
             {"task \"", task.label(), "\" (", task.place_text(),
@@ -100,7 +101,7 @@ class preflight {
              "true}"}),
         std::string{type}, task.label(), task.key()};
   }
-  [[noreturn, gnu::cold]] static void refuse_loaded(node const& task) {
+  [[noreturn, gnu::cold]] DALLY_FUNCTION static void refuse_loaded(node const& task) {
     throw not_serializable{
         joined(
             {"task \"", task.label(), "\" (", task.place_text(),

@@ -7,6 +7,7 @@
 #include <string_view>
 
 #include "dally/core/error.hpp"
+#include "dally/core/function.hpp"
 #include "dally/core/text.hpp"
 
 namespace dally {
@@ -23,7 +24,7 @@ struct memory_size {
   memory_size(std::string_view text) : bytes{parse(text)} {}             // NOLINT
 
  private:
-  [[gnu::cold]] static std::uint64_t parse(std::string_view text) {
+  [[gnu::cold]] DALLY_FUNCTION static std::uint64_t parse(std::string_view text) {
     std::string_view rest = text;
     double number = 0;
     bool digits = false;

@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "dally/core/error.hpp"
+#include "dally/core/function.hpp"
 #include "dally/execution/execution.hpp"
 #include "dally/execution/scheduler.hpp"
 #include "dally/schedulers/coordinator.hpp"
@@ -56,7 +57,7 @@ class process_pool {
   [[nodiscard]] unsigned workers() const noexcept { return shared_->workers; }
   [[nodiscard]] process_options const& options() const noexcept { return shared_->options; }
 
-  [[gnu::noinline]] void run(execution& job) const {
+  DALLY_FUNCTION_APART void run(execution& job) const {
     if (detail::in_worker || job.size() == 0) return job.sweep(0, job.size());
     if (shared_->owner != ::getpid()) {
       throw resource_error{"a process_pool was used in a child of fork: its workers are the parent's; make another", 0};

@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "dally/core/error.hpp"
+#include "dally/core/function.hpp"
 #include "dally/core/text.hpp"
 #include "dally/execution/execution.hpp"
 #include "dally/execution/scheduler.hpp"
@@ -42,7 +43,7 @@ class processes {
   [[nodiscard]] unsigned workers() const { return options_.workers != 0 ? options_.workers : available_workers(); }
   [[nodiscard]] process_options const& options() const noexcept { return options_; }
 
-  [[gnu::noinline]] void run(execution& job) const {
+  DALLY_FUNCTION_APART void run(execution& job) const {
     if (detail::in_worker || job.size() == 0) return job.sweep(0, job.size());
     detail::worker_crew crew{job.plan(), options_, workers()};
     detail::coordinator{job, options_, crew}.run();

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "dally/core/function.hpp"
 #include "dally/core/text.hpp"
 #include "dally/execution/scheduler.hpp"
 #include "dally/pool/available_workers.hpp"
@@ -33,7 +34,7 @@ class threads {
 
   [[nodiscard]] unsigned workers() const { return workers_ != 0 ? workers_ : available_workers(); }
 
-  [[gnu::cold]] void run(execution& job) const {
+  [[gnu::cold]] DALLY_FUNCTION void run(execution& job) const {
     // Where each node waits for the one before it, or one worker does it all, the plan's order is the only one needed.
     unsigned const count = job.plan().is_chain() ? 1 : workers();
     thread_pool* const pool = count == 1 || pool_ != nullptr ? pool_ : shared_pool(count);

@@ -23,6 +23,7 @@
 #include <vector>
 
 #include "dally/core/error.hpp"
+#include "dally/core/function.hpp"
 #include "dally/core/slot.hpp"
 #include "dally/core/text.hpp"
 #include "dally/graph/inputs.hpp"
@@ -46,7 +47,7 @@ inline std::int64_t steady_nanoseconds() noexcept {
 }
 
 /// A number of a file of /proc/self, the first after `name`, 0 if there is none.
-[[gnu::cold]] inline std::uint64_t own_number(char const* file, char const* name) noexcept {
+[[gnu::cold]] DALLY_FUNCTION std::uint64_t own_number(char const* file, char const* name) noexcept {
   int const from = ::open(file, O_RDONLY | O_CLOEXEC);
   if (from < 0) return 0;
   char text[4096];
@@ -63,7 +64,7 @@ inline std::uint64_t resident_bytes() noexcept { return own_number("/proc/self/s
 
 /// Lets this process have `bytes` more memory than it has inherited: then allocations fail. Not under a sanitizer,
 /// whose own memory would count.
-[[gnu::cold]] inline void limit_memory([[maybe_unused]] std::uint64_t bytes) noexcept {
+[[gnu::cold]] DALLY_FUNCTION void limit_memory([[maybe_unused]] std::uint64_t bytes) noexcept {
 #if !defined(DALLY_ADDRESS_SANITIZER) && !defined(__SANITIZE_THREAD__)
   rlimit limit{};
   if (::getrlimit(RLIMIT_DATA, &limit) != 0) return;
@@ -323,8 +324,9 @@ class worker {
     std::memcpy(header + offsetof(frame_header, length), &length, sizeof length);
   }
 
-  [[noreturn, gnu::cold]] static void throw_unencodable(std::string const& label, std::string const& place,
-                                                        dally::key const& key) {
+  [[noreturn, gnu::cold]] DALLY_FUNCTION static void throw_unencodable(std::string const& label,
+                                                                       std::string const& place,
+                                                                       dally::key const& key) {
     std::string type{"an exception"};
     std::string text;
     if (std::type_info const* const thrown = abi::__cxa_current_exception_type()) type = demangle(thrown->name());

@@ -17,6 +17,7 @@
 #include <vector>
 
 #include "dally/core/error.hpp"
+#include "dally/core/function.hpp"
 #include "dally/core/text.hpp"
 #include "dally/graph/plan.hpp"
 #include "dally/net/socket.hpp"
@@ -389,7 +390,7 @@ class worker_crew {
   }
 
   // Goes on with fewer workers; without any, tries thrice more.
-  [[gnu::cold]] seat* lacks_worker(resource_error const& why, unsigned living) {
+  [[gnu::cold]] DALLY_FUNCTION seat* lacks_worker(resource_error const& why, unsigned living) {
     if (living != 0) {
       most_ = living;
       if (options_.note) {

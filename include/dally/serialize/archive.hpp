@@ -6,6 +6,7 @@
 #include <type_traits>
 
 #include "dally/core/error.hpp"
+#include "dally/core/function.hpp"
 #include "dally/core/text.hpp"
 
 namespace dally {
@@ -88,7 +89,7 @@ class archive_writer {
   }
 
  private:
-  [[noreturn, gnu::cold, gnu::noinline]] static void refuse_address() {
+  [[noreturn, gnu::cold]] DALLY_FUNCTION_APART static void refuse_address() {
     throw unknown_address{"an address that the reader does not know"};
   }
 
@@ -174,7 +175,7 @@ class archive_reader {
     archive_reader& in_;
   };
 
-  [[noreturn, gnu::cold, gnu::noinline]] static void fail(char const* what) { throw archive_error{what}; }
+  [[noreturn, gnu::cold]] DALLY_FUNCTION_APART static void fail(char const* what) { throw archive_error{what}; }
 
  private:
   static constexpr unsigned deepest = 2000;

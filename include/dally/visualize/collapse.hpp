@@ -6,6 +6,7 @@
 #include <string>
 #include <string_view>
 
+#include "dally/core/function.hpp"
 #include "dally/graph/plan.hpp"
 #include "dally/visualize/picture.hpp"
 
@@ -15,17 +16,17 @@ namespace dally::detail {
 class counted_values {
  public:
   /// Of up to `most` values.
-  [[gnu::cold]] counted_values(scratch_pool& pool, std::size_t most)
+  [[gnu::cold]] DALLY_FUNCTION counted_values(scratch_pool& pool, std::size_t most)
       : mask_{std::bit_ceil(most * 2 + 1) - 1},
         values_{pool.take<std::uint64_t>(most)},
         times_{pool.take<std::uint32_t>(most)},
         table_{pool.take<std::uint32_t>(mask_ + 1)} {}
-  [[gnu::cold]] void clear() {
+  [[gnu::cold]] DALLY_FUNCTION void clear() {
     std::memset(table_, 0, (mask_ + 1) * sizeof *table_);
     size_ = 0;
   }
   /// Counts a value; its number.
-  [[gnu::cold]] std::uint32_t count(std::uint64_t value) {
+  [[gnu::cold]] DALLY_FUNCTION std::uint32_t count(std::uint64_t value) {
     for (std::size_t i = (value * 0x9e3779b97f4a7c15U) >> 32;; ++i) {
       std::uint32_t& entry = table_[i & mask_];
       if (entry == 0) {
@@ -61,7 +62,7 @@ class counted_values {
 /// Cost    linear
 class collapsed_graph {
  public:
-  [[gnu::cold]] explicit collapsed_graph(plan const& graph, visualize_options const& options)
+  [[gnu::cold]] DALLY_FUNCTION explicit collapsed_graph(plan const& graph, visualize_options const& options)
       : graph_{graph},
         options_{options},
         size_{graph.size()},
@@ -102,7 +103,7 @@ class collapsed_graph {
     if (!fits(32)) divide(1);
   }
 
-  [[gnu::cold]] void describe(picture_sink& to) {
+  [[gnu::cold]] DALLY_FUNCTION void describe(picture_sink& to) {
     std::uint32_t const groups = groups_.size();
     auto* const all = pool_.take<group>(groups);
     auto* const outputs = pool_.take<std::uint32_t>(size_);
@@ -183,7 +184,7 @@ class collapsed_graph {
   };
 
   // Leaves the name of the kind in label_.
-  [[gnu::cold]] std::uint64_t hash_of_kind(node const& task) {
+  [[gnu::cold]] DALLY_FUNCTION std::uint64_t hash_of_kind(node const& task) {
     std::uint64_t bits = 14695981039346656037U;  // FNV-1a
     if (likeness_ == 2) {
       label_.clear();
@@ -205,11 +206,11 @@ class collapsed_graph {
     label_.shorten(size);
     return bits;
   }
-  [[gnu::cold]] bool fits(std::uint32_t most_arrows) const {
+  [[gnu::cold]] DALLY_FUNCTION bool fits(std::uint32_t most_arrows) const {
     return groups_.size() <= 64 && groups_.size() <= options_.max_nodes && arrows_.size() <= most_arrows;
   }
   // Divides each kind that is not steady into so many stretches, or fewer.
-  [[gnu::cold]] void divide(std::uint32_t bands) {
+  [[gnu::cold]] DALLY_FUNCTION void divide(std::uint32_t bands) {
     bands_ = bands;
     groups_.clear();
     arrows_.clear();
@@ -227,8 +228,8 @@ class collapsed_graph {
   }
 
   // A box that counts literals or outputs, and its arrow from or to its group.
-  [[gnu::cold]] static void data(picture_sink& to, growing_text& text, box_name name, std::uint32_t count,
-                                 bool grouped) {
+  [[gnu::cold]] DALLY_FUNCTION static void data(picture_sink& to, growing_text& text, box_name name,
+                                                std::uint32_t count, bool grouped) {
     if (count == 0) return;
     bool const result = name.letter() == 'd';
     box_name const group{'k', name.number()};
@@ -253,7 +254,7 @@ class collapsed_graph {
 };
 
 /// The picture that these options ask for.
-[[gnu::cold]] inline void describe(picture_sink& to, plan const& graph, visualize_options const& options) {
+[[gnu::cold]] DALLY_FUNCTION void describe(picture_sink& to, plan const& graph, visualize_options const& options) {
   check(options);
   if (graph.size() <= options.max_nodes) {
     describe_tasks(to, graph, options);

@@ -14,6 +14,7 @@
 
 #include "dally/core/block_cache.hpp"
 #include "dally/core/error.hpp"
+#include "dally/core/function.hpp"
 #include "dally/core/key.hpp"
 #include "dally/core/text.hpp"
 #include "dally/delayed/lazy.hpp"
@@ -27,7 +28,7 @@ namespace dally {
 namespace detail {
 
 /// How many bytes the character of UTF-8 at the beginning has; 0 where there is none.
-[[gnu::cold]] inline std::size_t character_size(std::string_view text) {
+[[gnu::cold]] DALLY_FUNCTION std::size_t character_size(std::string_view text) {
   auto const at = [&](std::size_t i) { return static_cast<unsigned char>(text[i]); };
   unsigned const first = at(0);
   if (first < 0x80) return 1;
@@ -46,7 +47,7 @@ namespace detail {
 
 /// Writes a label the way Graphviz shows it as it is: backslashes and entities escaped, line ends as \n, other control
 /// characters and bytes that are no UTF-8 as U+FFFD; for DOT text, quotes escaped too.
-[[gnu::cold]] inline void put_label(growing_text& to, std::string_view text, bool in_quotes) {
+[[gnu::cold]] DALLY_FUNCTION void put_label(growing_text& to, std::string_view text, bool in_quotes) {
   for (std::size_t size = 0; !text.empty(); text.remove_prefix(size)) {
     char const c = text[0];
     size = character_size(text);
@@ -75,24 +76,26 @@ class dot_text final : public picture_sink {
  public:
   explicit dot_text(growing_text& to) : to_{to} {}
 
-  [[gnu::cold]] void begin(visualize_options const& options, std::string_view engine, std::string_view note) override {
+  [[gnu::cold]] DALLY_FUNCTION void begin(visualize_options const& options, std::string_view engine,
+                                          std::string_view note) override {
     to_.print("digraph dally {\n  node [%s];\n  edge [%s];\n  graph [rankdir=%v, %s", node_look, edge_look,
               options.rankdir.data(), options.rankdir.size(), graph_look);
     if (!engine.empty()) to_.print(", layout=%v", engine.data(), engine.size());
     end(note);
   }
-  [[gnu::cold]] void box(box_name name, char const* look, std::string_view label, char const* color) override {
+  [[gnu::cold]] DALLY_FUNCTION void box(box_name name, char const* look, std::string_view label,
+                                        char const* color) override {
     to_.print(color == nullptr ? "  %c%u [%s" : "  %c%u [%s, fillcolor=\"%s\"", name.letter(), name.number(), look,
               color);
     end(label);
   }
-  [[gnu::cold]] void arrow(box_name from, box_name to, std::uint32_t count) override {
+  [[gnu::cold]] DALLY_FUNCTION void arrow(box_name from, box_name to, std::uint32_t count) override {
     to_.print(count == 1 ? "  %c%u -> %c%u;\n" : "  %c%u -> %c%u [label=\"%n\"];\n", from.letter(), from.number(),
               to.letter(), to.number(), count);
   }
 
  private:
-  [[gnu::cold]] void end(std::string_view label) {
+  [[gnu::cold]] DALLY_FUNCTION void end(std::string_view label) {
     to_.print(", label=\"");
     put_label(to_, label, true);
     to_.print("\"];\n");
@@ -101,7 +104,7 @@ class dot_text final : public picture_sink {
   growing_text& to_;
 };
 
-[[gnu::cold]] inline void write_dot(growing_text& to, plan const& graph, visualize_options const& options) {
+[[gnu::cold]] DALLY_FUNCTION void write_dot(growing_text& to, plan const& graph, visualize_options const& options) {
   dot_text text{to};
   describe(text, graph, options);
   to.print("}\n");
@@ -110,7 +113,7 @@ class dot_text final : public picture_sink {
 /// Writes a whole file or none: beside it first, then renamed.
 ///
 /// Errors  config_error for a path that cannot be written, resource_error when the disk refuses; no file is left
-[[gnu::cold]] inline void write_file(char const* path, std::string_view text) {
+[[gnu::cold]] DALLY_FUNCTION void write_file(char const* path, std::string_view text) {
   struct stat existing = {};
   // What is no file, a pipe or a device, cannot be replaced and is written to.
   bool const special = ::stat(path, &existing) == 0 && !S_ISREG(existing.st_mode);
@@ -149,7 +152,7 @@ using picture_renderer = void (*)(growing_text& to, plan const& graph, visualize
                                   std::string_view format);
 inline constinit picture_renderer render_picture = nullptr;
 
-[[gnu::cold]] inline void draw(std::string_view path, plan const& graph, visualize_options const& options) {
+[[gnu::cold]] DALLY_FUNCTION void draw(std::string_view path, plan const& graph, visualize_options const& options) {
   growing_text file, picture;
   file.put(path);
   char const* suffix = std::strrchr(file.c_str(), '.');
@@ -179,12 +182,12 @@ scratch_list<node const*> nodes_of(Args const&... args) {
   return nodes;
 }
 
-[[gnu::cold, gnu::noinline]] inline void draw_nodes(std::string_view path, node const* const* nodes, std::size_t count,
-                                                    visualize_options const& options) {
+[[gnu::cold]] DALLY_FUNCTION_APART void draw_nodes(std::string_view path, node const* const* nodes, std::size_t count,
+                                                   visualize_options const& options) {
   draw(path, plan{nodes, count}, options);
 }
-[[gnu::cold, gnu::noinline]] inline std::string dot_of(scratch_list<node const*> const& nodes,
-                                                       visualize_options const& options) {
+[[gnu::cold]] DALLY_FUNCTION_APART std::string dot_of(scratch_list<node const*> const& nodes,
+                                                      visualize_options const& options) {
   growing_text text;
   write_dot(text, plan{nodes.data(), nodes.size()}, options);
   return std::string{text.view()};

@@ -6,6 +6,7 @@
 #include <string>
 #include <string_view>
 
+#include "dally/core/function.hpp"
 #include "dally/delayed/traversal.hpp"
 #include "dally/graph/plan.hpp"
 #include "dally/visualize/collapse.hpp"
@@ -21,7 +22,8 @@ class mermaid_text final : public picture_sink {
  public:
   explicit mermaid_text(growing_text& to) : to_{to} {}
 
-  [[gnu::cold]] void begin(visualize_options const& options, std::string_view, std::string_view note) override {
+  [[gnu::cold]] DALLY_FUNCTION void begin(visualize_options const& options, std::string_view,
+                                          std::string_view note) override {
     if (!note.empty()) {
       to_.print("---\ntitle: \"");
       put_text(note.substr(0, note.size() - 1));
@@ -29,7 +31,8 @@ class mermaid_text final : public picture_sink {
     }
     to_.print("flowchart %v\n", options.rankdir.data(), options.rankdir.size());
   }
-  [[gnu::cold]] void box(box_name name, char const* look, std::string_view label, char const* color) override {
+  [[gnu::cold]] DALLY_FUNCTION void box(box_name name, char const* look, std::string_view label,
+                                        char const* color) override {
     char const* shape = std::strstr(look, "ellipse") != nullptr ? "([\"" : "((\"";
     if (std::strstr(look, "box") != nullptr) shape = "[\"";
     to_.print("  %c%u%s", name.letter(), name.number(), shape);
@@ -41,7 +44,7 @@ class mermaid_text final : public picture_sink {
       to_.print("  style %c%u stroke-width:3px\n", name.letter(), name.number());
     }
   }
-  [[gnu::cold]] void arrow(box_name from, box_name to, std::uint32_t count) override {
+  [[gnu::cold]] DALLY_FUNCTION void arrow(box_name from, box_name to, std::uint32_t count) override {
     to_.print("  %c%u --", from.letter(), from.number());
     if (count != 1) to_.print(" \"%n\" --", count);
     to_.print("> %c%u\n", to.letter(), to.number());
@@ -49,7 +52,7 @@ class mermaid_text final : public picture_sink {
 
  private:
   // All that could mean something to Mermaid, Markdown, HTML or YAML, as entities of Mermaid's.
-  [[gnu::cold, gnu::noinline]] void put_text(std::string_view text) {
+  [[gnu::cold]] DALLY_FUNCTION_APART void put_text(std::string_view text) {
     for (std::size_t size = 0; !text.empty(); text.remove_prefix(size)) {
       auto const c = static_cast<unsigned char>(text[0]);
       size = character_size(text);
@@ -71,8 +74,8 @@ class mermaid_text final : public picture_sink {
   growing_text& to_;
 };
 
-[[gnu::cold, gnu::noinline]] inline std::string mermaid_of(scratch_list<node const*> const& nodes,
-                                                           visualize_options const& options) {
+[[gnu::cold]] DALLY_FUNCTION_APART std::string mermaid_of(scratch_list<node const*> const& nodes,
+                                                          visualize_options const& options) {
   growing_text text;
   mermaid_text mermaid{text};
   describe(mermaid, plan{nodes.data(), nodes.size()}, options);

@@ -9,6 +9,7 @@
 
 #include "dally/core/block_cache.hpp"
 #include "dally/core/error.hpp"
+#include "dally/core/function.hpp"
 #include "dally/core/text.hpp"
 #include "dally/graph/plan.hpp"
 
@@ -64,7 +65,7 @@ namespace detail {
 /// Errors  std::bad_alloc, resource_error
 class growing_text : private scratch_memory {
  public:
-  [[gnu::cold]] void put(char const* piece, std::size_t size) {
+  [[gnu::cold]] DALLY_FUNCTION void put(char const* piece, std::size_t size) {
     if (size_ + size >= bytes_) grow(size_, size_ + size + 1);
     if (size != 0) std::memcpy(data() + size_, piece, size);
     size_ += size;
@@ -74,7 +75,7 @@ class growing_text : private scratch_memory {
 
   /// The pattern, in which `%s` stands for a `char const*`, `%v` for a pointer and a size, `%c` for a char, `%u` for an
   /// unsigned number and `%n` for one written for readers, 1,000,000.
-  [[gnu::cold]] void print(char const* pattern, ...) {
+  [[gnu::cold]] DALLY_FUNCTION void print(char const* pattern, ...) {
     std::va_list arguments;
     va_start(arguments, pattern);
     for (char const* rest = pattern; *rest != '\0';) {
@@ -129,7 +130,7 @@ class scratch_pool {
   scratch_pool() = default;
   scratch_pool(scratch_pool const&) = delete;
   scratch_pool& operator=(scratch_pool const&) = delete;
-  [[gnu::cold]] ~scratch_pool() {
+  [[gnu::cold]] DALLY_FUNCTION ~scratch_pool() {
     while (last_ != nullptr) {
       piece* const ended = last_;
       last_ = ended->before;
@@ -147,7 +148,7 @@ class scratch_pool {
     piece* before;
     std::size_t bytes;
   };
-  [[gnu::cold]] void* take_bytes(std::size_t bytes) {
+  [[gnu::cold]] DALLY_FUNCTION void* take_bytes(std::size_t bytes) {
     bytes += sizeof(piece);
     auto* const taken = static_cast<piece*>(acquire_scratch(bytes));
     std::memset(static_cast<void*>(taken), 0, bytes);
@@ -168,7 +169,7 @@ inline constexpr char edge_look[] = "fontname=Helvetica, fontsize=11, color=\"#4
 /// The colour of a kind where that is asked for: a light one, as `#b0c8f6`, that depends on the kind alone.
 class box_color {
  public:
-  [[gnu::cold]] char const* of(std::string_view kind, visualize_options const& options) {
+  [[gnu::cold]] DALLY_FUNCTION char const* of(std::string_view kind, visualize_options const& options) {
     if (options.color == coloring::none) return nullptr;
     unsigned hash = 2166136261U;  // FNV-1a
     for (char const c : kind) hash = (hash ^ static_cast<unsigned char>(c)) * 16777619U;
@@ -189,7 +190,7 @@ class box_color {
 };
 
 /// Refuses a word that is none of a list's, which commas and spaces separate.
-[[gnu::cold]] inline void check_word(char const* option, std::string_view given, char const* allowed) {
+[[gnu::cold]] DALLY_FUNCTION void check_word(char const* option, std::string_view given, char const* allowed) {
   for (char const* word = allowed; *word != '\0';) {
     std::size_t const size = std::strcspn(word, ",");
     if (given.size() == size && std::memcmp(given.data(), word, size) == 0) return;
@@ -200,15 +201,15 @@ class box_color {
 }
 
 /// Refuses options that make no sense.
-[[gnu::cold]] inline void check(visualize_options const& options) {
+[[gnu::cold]] DALLY_FUNCTION void check(visualize_options const& options) {
   check_word("rankdir", options.rankdir, "BT, TB, LR, RL");
   if (!options.engine.empty()) check_word("engine", options.engine, "dot, neato, fdp, sfdp, circo, twopi, osage");
   if (options.max_nodes == 0) throw_saying<config_error>("max_nodes 0: at least 1 is needed to draw anything");
 }
 
 /// Begins a picture of that many boxes and arrows.
-[[gnu::cold]] inline void begin_picture(picture_sink& to, visualize_options const& options, std::uint64_t extent,
-                                        growing_text& note) {
+[[gnu::cold]] DALLY_FUNCTION void begin_picture(picture_sink& to, visualize_options const& options,
+                                                std::uint64_t extent, growing_text& note) {
   std::string_view engine = options.engine;
   // Above this, dot may take minutes, and sfdp seconds.
   if (engine.empty() && extent > 500) {
@@ -220,14 +221,14 @@ class box_color {
 }
 
 /// How often each task is asked for as an output, and how many outputs are no tasks.
-[[gnu::cold]] inline std::uint32_t count_outputs(plan const& graph, std::uint32_t* counts) {
+[[gnu::cold]] DALLY_FUNCTION std::uint32_t count_outputs(plan const& graph, std::uint32_t* counts) {
   std::uint32_t constants = 0;
   for (std::uint32_t const edge : graph.outputs()) ++((edge & constant_edge) != 0 ? constants : counts[edge]);
   return constants;
 }
 
 /// How many arrows lead to tasks, and how many literals they come from, counted each time.
-[[gnu::cold]] inline std::uint64_t count_arrows(plan const& graph) {
+[[gnu::cold]] DALLY_FUNCTION std::uint64_t count_arrows(plan const& graph) {
   std::uint64_t count = 0;
   for (node_id n = 0; n < graph.size(); ++n) {
     for (std::uint32_t const edge : graph.edges(n)) count += 1 + (edge >> 31);
@@ -235,14 +236,14 @@ class box_color {
   return count;
 }
 
-[[gnu::cold]] inline void set_to_label(growing_text& text, node const& of) {
+[[gnu::cold]] DALLY_FUNCTION void set_to_label(growing_text& text, node const& of) {
   text.clear();
   text.put(std::string_view{of.label()});
 }
 
 /// Writes the box of a task or literal; `label` is room for its label.
-[[gnu::cold]] inline void put_box_of(picture_sink& to, node const& of, box_name name, visualize_options const& options,
-                                     growing_text& label) {
+[[gnu::cold]] DALLY_FUNCTION void put_box_of(picture_sink& to, node const& of, box_name name,
+                                             visualize_options const& options, growing_text& label) {
   bool const task = name.letter() == 't';
   label.clear();
   if (task || options.show_values || of.extras() != nullptr) set_to_label(label, of);
@@ -251,7 +252,8 @@ class box_color {
 }
 
 /// Every task as a circle, its result as a box, literals as boxes; an arrow for each use.
-[[gnu::cold]] inline void describe_tasks(picture_sink& to, plan const& graph, visualize_options const& options) {
+[[gnu::cold]] DALLY_FUNCTION void describe_tasks(picture_sink& to, plan const& graph,
+                                                 visualize_options const& options) {
   scratch_pool pool;
   auto* const outputs = pool.take<std::uint32_t>(graph.size());
   std::uint64_t const extent = count_outputs(graph, outputs) + count_arrows(graph) + graph.size() * std::uint64_t{3};
