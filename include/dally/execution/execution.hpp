@@ -1,5 +1,7 @@
 #pragma once
 
+#include <sched.h>
+
 #include <atomic>
 #include <chrono>
 #include <cstddef>
@@ -12,6 +14,7 @@
 
 #include "dally/core/error.hpp"
 #include "dally/core/function.hpp"
+#include "dally/core/spin_pause.hpp"
 #include "dally/core/text.hpp"
 #include "dally/execution/interrupt.hpp"
 #include "dally/execution/observer.hpp"
@@ -119,9 +122,23 @@ class execution {
     return of == nullptr || (of->fetch_add(1, std::memory_order_acq_rel) & taken) == 0;
   }
 
+  /// One of two workers' share of a stretch of the plan's order: they run its chunks in turn. What a chunk takes stands
+  /// before it, so the worker of the earliest unfinished one never waits for the other.
+  struct share {
+    node_id first;                       // of the stretch
+    unsigned chunk_log;                  // chunks of 2 ^ this nodes
+    unsigned odd;                        // 1: of the chunks 1, 3, 5; 0: of the others
+    std::atomic<node_id>* done;          // what this worker has run of its share: all nodes below
+    std::atomic<node_id> const* others;  // the same of the other worker
+    node_id chunk = 0;                   // the node that the present chunk begins with
+    node_id seen = 0;                    // what we know of `others`
+  };
+
   /// Runs nodes first .. last - 1, whose inputs are there, in this order, and claims each before it begins. Returns the
-  /// first that was not run: a stop ends it, or who takes over.
-  DALLY_FUNCTION_APART node_id sweep_while(node_id first, node_id last, claims* begun, unsigned worker) noexcept {
+  /// first that was not run: a stop ends it, or who takes over. As a share of a stretch, it waits for inputs from the
+  /// other one, and ends too if one does not come for a while; the run must be plain then.
+  DALLY_FUNCTION_APART node_id sweep_while(node_id first, node_id last, claims* begun, unsigned worker,
+                                           share* part = nullptr) noexcept {
     node_id n = first;
     if (!is_plain()) {
       for (; n < last && claim(begun); ++n) perform(n, worker);
@@ -132,19 +149,37 @@ class execution {
     if (n < last) in.edges = plan_.edges(n).begin();
     std::uint32_t const* const slots = plan_.slots();
     try {
-      for (; n < last && !stopped() && claim(begun); ++n) {
+      for (; n < last && !stopped(); ++n) {
         node const& task = plan_.task(n);
+        std::size_t const count = task.dependencies().size();
+        if (part != nullptr && !inputs_come(*part, {in.edges, count}, *begun)) [[unlikely]]
+          break;
+        if (!claim(begun)) break;
         void* const to = in.values + std::size_t{slots[n]} * slot_unit;
         node const* const next = task.type().invoke(task, in, to);
         if (next != nullptr) [[unlikely]]
           task.type().resume(*this, n, next, to);
-        in.edges += task.dependencies().size();  // rows stand one behind the other
+        if (part != nullptr) part->done->store(n + 1, std::memory_order_release);  // releases the result to the other
+        in.edges += count;                                                         // rows stand one behind the other
       }
     } catch (...) {
       fail(plan_.task(n));
     }
     if (n < last && stopped()) skipped_.store(true, std::memory_order_relaxed);
     return n;
+  }
+
+  /// Waits until `progress` has passed node n. False if a stop, who takes over, or a millisecond or so ends it before.
+  [[nodiscard, gnu::cold]] DALLY_FUNCTION_APART bool passes(std::atomic<node_id> const& progress, node_id n,
+                                                            claims const& begun) const noexcept {
+    constexpr int spins = 1000, yields = 1000;  // of some 20 ns, and of half a microsecond where nobody else runs
+    for (int i = 0; i < spins + yields; ++i) {
+      // Acquires the results of the nodes before.
+      if (progress.load(std::memory_order_acquire) > n) return true;
+      if (stopped() || (begun.load(std::memory_order_relaxed) & taken) != 0) return false;
+      i < spins ? spin_pause() : static_cast<void>(::sched_yield());
+    }
+    return false;
   }
 
   /// Runs node n, whose inputs are there, unless stopped, and counts it off its inputs.
@@ -157,6 +192,20 @@ class execution {
       call(n);
     }
     if (tracked_.uses != nullptr) plan_.tracking()->end_inputs(tracked_, n);
+  }
+
+  // Whether all that a node takes has been run, waiting for what the other worker has to run. Kept out of sweep_while,
+  // for those who work alone.
+  [[nodiscard]] DALLY_FUNCTION_APART bool inputs_come(share& part, node_ids edges, claims const& begun) const noexcept {
+    for (std::uint32_t const edge : edges) {
+      // Neither a constant, nor known to be there, nor from this chunk, nor from our others: then we have to look.
+      if (edge - part.seen >= part.chunk - part.seen) continue;
+      if (((edge - part.first) >> part.chunk_log & 1) == part.odd) continue;
+      if (!passes(*part.others, edge, begun)) return false;
+      node_id const seen = part.others->load(std::memory_order_acquire);
+      part.seen = seen < part.chunk ? seen : part.chunk;
+    }
+    return true;
   }
 
   /// Whether running a node is no more than calling its function: nobody watches, no result ends before the run.

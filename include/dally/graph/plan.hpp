@@ -63,6 +63,9 @@ class plan {
   /// Whether each task takes the result of the one before it: then there is only one order and nothing to share out.
   [[nodiscard]] bool is_chain() const noexcept { return is_chain_; }
 
+  /// Whether some task must wait for another though it takes nothing from it.
+  [[nodiscard]] bool has_order_edges() const noexcept { return order_edges_.size() != 0; }
+
   /// What the node takes, in the order of its dependencies: ids of nodes, or constant_edge | index of a constant.
   [[nodiscard]] node_ids edges(node_id n) const noexcept {
     return {edges_ + first_edge_[n], first_edge_[n + 1] - first_edge_[n]};

@@ -11,26 +11,33 @@
 #include "dally/core/block_cache.hpp"
 #include "dally/core/function.hpp"
 #include "dally/core/os_mutex.hpp"
+#include "dally/core/spin_pause.hpp"
 #include "dally/execution/execution.hpp"
 #include "dally/pool/deque.hpp"
 #include "dally/pool/parking.hpp"
 #include "dally/pool/thread_pool.hpp"
+#include "dally/schedulers/window.hpp"
 
 namespace dally {
 
-/// One run on a pool. It begins alone and goes on by steps, if that is worth it or needed.
+/// One run on a pool. It begins alone and goes on in pairs or by steps, if that is worth it or needed.
 ///
 /// Alone: the caller runs the nodes in the plan's order. Handing a node to another core costs 50 ns, join counters and
 /// deques as much again, so this is the fastest way through tasks that are shorter, on any number of cores. A pool
 /// thread looks in from time to time.
+///
+/// In pairs: tasks of 40 ns and more, if the graph is wide enough. The caller and one pool thread run the chunks of a
+/// stretch of the plan's order in turn; each marks how far it has come, and waits at a node until the other has passed
+/// its inputs. No counter, no queue: a store and a claim a task. How long chunks are to be is tried out before; see
+/// window.
 ///
 /// By steps: a deque for each worker, and a list of nodes that are ready at first for everybody. Each worker runs the
 /// first of the dependents that its step made ready itself, and pushes the others on its own deque, newest out first.
 /// Out of work, it takes the next of the list, then steals the oldest of somebody else's. Where results own memory it
 /// steals first: what is ready elsewhere frees results, what nobody has begun makes more.
 ///
-/// The run goes over from the one to the other once: when the caller has found several tasks in a row to be long, or
-/// when the pool thread finds the caller held up by one: it may be waiting for another task of this graph.
+/// The run goes over to steps once: when the caller has found several tasks in a row to be long, or when a pool thread
+/// finds the caller, or one of a pair the other, held up by one: it may be waiting for another task of this graph.
 class crew_run final : public shared_work {
  public:
   crew_run(execution& job, thread_pool& pool) : job_{job}, pool_{pool} {}
@@ -60,11 +67,12 @@ class crew_run final : public shared_work {
         sleep();
       }
     }
+    partner_.store(unwanted, std::memory_order_release);
     pool_.close(*this);
   }
 
   [[nodiscard, gnu::cold]] DALLY_FUNCTION bool visible() const noexcept override {
-    if (!stepping_.load(std::memory_order_seq_cst)) return false;
+    if (!stepping_.load(std::memory_order_seq_cst)) return partner_.load(std::memory_order_seq_cst) == wanted;
     if (next_root_.load(std::memory_order_seq_cst) < roots_.size()) return true;
     for (unsigned i = 0; i < pool_.size(); ++i) {
       // The announcement orders the pushes before it; see announce().
@@ -79,6 +87,7 @@ class crew_run final : public shared_work {
   [[nodiscard, gnu::cold]] DALLY_FUNCTION bool look() noexcept override { return stepping() || look_after_caller(); }
 
   [[gnu::cold]] DALLY_FUNCTION void help(unsigned worker) noexcept override {
+    if (!stepping()) be_partner(worker);
     if (!stepping()) return;
     node_id n = 0;
     searching_.fetch_add(1, std::memory_order_seq_cst);
@@ -99,6 +108,16 @@ class crew_run final : public shared_work {
     std::uint32_t count = 0;  // of announcements, the owner's own
   };
 
+  // What the caller shares with a partner.
+  struct stretch {
+    node_id first = 0, last = 0;  // none: 0 and 0
+    unsigned chunk_log = 0;
+    // 1: the partner's
+    [[nodiscard]] unsigned part_of(node_id n) const noexcept {
+      return n >= first && n < last ? ((n - first) >> chunk_log) & 1 : 0;
+    }
+  };
+
   static constexpr int search_rounds = 40;
   static constexpr std::uint64_t taken = execution::taken;
   static constexpr node_id nobody = ~node_id{0};
@@ -109,7 +128,9 @@ class crew_run final : public shared_work {
   /// Runs node after node until all have been run, the run has stopped, or it goes over to steps: then true.
   [[gnu::cold]] DALLY_FUNCTION bool run_alone() noexcept {
     using clock = std::chrono::steady_clock;
-    constexpr std::int64_t long_task = 250;      // ns, on the average of a block
+    // ns, on the average of a block. A partner is as good a help, and cheaper, where there is no third.
+    std::int64_t const long_task = may_pair_ && pool_.size() == 2 ? 2'000 : 250;
+    constexpr std::int64_t pair_task = 40;       // ns: below, handing over costs more than the task
     constexpr std::int64_t long_block = 20'000;  // ns, for one task: enough said
     constexpr std::int64_t short_block = 2'000;  // ns: a look at the clock for less costs more than a hundredth
     node_id const size = job_.size();
@@ -134,7 +155,8 @@ class crew_run final : public shared_work {
       }
       auto const now = clock::now();
       std::int64_t const took = (now - start).count();
-      bool const is_long = took > long_task * (reached - n);
+      auto const nodes = static_cast<std::int64_t>(reached - n);
+      bool const is_long = took > long_task * nodes;
       in_a_row = is_long ? in_a_row + 1 : 0;
       long_time = is_long ? long_time + took : 0;
       if ((in_a_row >= 3 && long_time > enough) || (block == 1 && took > long_block)) go_over();
@@ -142,7 +164,113 @@ class crew_run final : public shared_work {
       if (took > 2 * short_block && block > 1) block /= 2;
       start = now;
       n = reached;
+      if (may_pair_ && n >= pair_from_ && took > pair_task * nodes && took > short_block / 4) {
+        if (!go_on_in_pairs(n, took / nodes)) {
+          if (stepping() && held_[0] != nobody) work(0, held_[0], true);
+          return stepping();
+        }
+        start = clock::now();
+      }
     }
+  }
+
+  // ---- in pairs
+  // ------------------------------------------------------------------------------------------------------
+
+  /// Looks for a partner, or shares the next nodes with the one who is here, if that is worth it for tasks of `each`
+  /// ns. Sets n to what is next. False if the run has stopped or gone over to steps.
+  [[gnu::cold]] DALLY_FUNCTION bool go_on_in_pairs(node_id& n, std::int64_t each) noexcept {
+    node_id const left = job_.size() - n;
+    unsigned const state = partner_.load(std::memory_order_acquire);
+    if (state == wanted || each * left < 20'000) return true;  // nobody yet; or not worth a wake-up
+    window const next = window::of(job_.plan(), n, each);
+    if (!next.worthwhile()) {
+      partner_.store(unwanted, std::memory_order_release);
+      pair_from_ = n + pause_;
+      pause_ *= 2;
+      return true;
+    }
+    if (state == unwanted) {
+      partner_.store(wanted, std::memory_order_seq_cst);
+      pool_.notify();
+      return true;
+    }
+    std::int64_t const most = share_work_ / each;
+    if (share_work_ < 4'000'000) share_work_ *= 2;
+    {
+      std::lock_guard const lock{going_over_};
+      if (stepping()) return true;  // the next claim says so
+      stretch_ = {n, left < most ? job_.size() : n + static_cast<node_id>(most), next.chunk_log};
+      partners_.store(0, std::memory_order_relaxed);
+      for (progress& of : done_) of.below.store(n, std::memory_order_relaxed);
+      partner_.store(shares, std::memory_order_release);  // releases the stretch, and all results so far
+    }
+    if (!run_share(0)) return false;
+    std::lock_guard const lock{going_over_};
+    if (stepping()) return true;
+    n = stretch_.last;
+    stretch_ = {};
+    partners_.store(0, std::memory_order_relaxed);
+    alone_.store(n, std::memory_order_relaxed);
+    return true;
+  }
+
+  /// Runs the partner's share of the stretch, or the caller's, and waits for the other's. False if the run has stopped
+  /// or gone over to steps.
+  [[gnu::cold]] DALLY_FUNCTION bool run_share(unsigned odd) noexcept {
+    execution::share part{stretch_.first, stretch_.chunk_log, odd, &done_[odd].below, &done_[1 - odd].below, 0,
+                          stretch_.first};
+    execution::claims& begun = odd == 0 ? alone_ : partners_;
+    node_id const chunk = node_id{1} << stretch_.chunk_log;
+    std::uint64_t end = odd == 0 ? stretch_.first : 0;  // of what has been begun
+    for (std::uint64_t from = stretch_.first + odd * chunk; from < stretch_.last; from += 2 * chunk) {
+      begun.fetch_add(from - end, std::memory_order_relaxed);  // the claims around it order what is to be ordered
+      end = stretch_.last - from < chunk ? stretch_.last : from + chunk;
+      part.chunk = static_cast<node_id>(from);
+      for (node_id n = part.chunk; n < end;) {
+        n = job_.sweep_while(n, static_cast<node_id>(end), &begun, odd, &part);
+        if (n < end && !goes_on(odd, n)) return false;
+      }
+    }
+    part.done->store(stretch_.last, std::memory_order_release);
+    while (odd == 0 && !job_.passes(partner_, shares, alone_)) {  // until the partner has run its own
+      if (!goes_on(0, static_cast<node_id>(end))) return false;
+    }
+    return true;
+  }
+
+  /// Whether a share that has ended early, with node n the next, is to be gone on with.
+  [[gnu::cold]] DALLY_FUNCTION bool goes_on(unsigned odd, node_id n) noexcept {
+    if (job_.stopped()) return false;
+    go_over();  // nothing came for a while: there may be something else to do. Or somebody else has
+    std::lock_guard const lock{going_over_};
+    if (stepping()) return false;
+    // In vain, for want of memory.
+    (odd == 0 ? alone_ : partners_).store(n, std::memory_order_relaxed);
+    return true;
+  }
+
+  /// A pool thread's part: stays until it is dismissed, or the run goes over to steps.
+  [[gnu::cold]] DALLY_FUNCTION void be_partner(unsigned worker) noexcept {
+    unsigned state = wanted;
+    if (!partner_.compare_exchange_strong(state, here, std::memory_order_seq_cst)) return;
+    bool stopped = false;
+    for (unsigned idle = 1; !stepping(); ++idle) {
+      state = partner_.load(std::memory_order_acquire);  // acquires the stretch, and the results before it
+      if (state == unwanted) return;
+      if (state == wanted && !partner_.compare_exchange_strong(state, here, std::memory_order_seq_cst)) return;
+      if (state == shares && !stopped) {
+        stopped = !run_share(1);
+        if (!stopped) partner_.store(here, std::memory_order_release);  // releases the results
+        idle = 0;
+      } else if (idle % 1024 != 0) {
+        idle < 1024 ? spin_pause() : static_cast<void>(::sched_yield());
+      } else {
+        look_after_caller();
+      }
+    }
+    // The counters have been made, and whoever made them has noted what we had begun.
+    if (held_[1] != nobody) work(worker, held_[1], true);
   }
 
   /// The caller's answer when it finds that the rest was taken over, with node n the next: what is counted as being run
@@ -155,7 +283,7 @@ class crew_run final : public shared_work {
         return false;
       }
     }
-    if (held_ != nobody) work(0, held_, true);
+    if (held_[0] != nobody) work(0, held_[0], true);
     return true;
   }
 
@@ -164,18 +292,35 @@ class crew_run final : public shared_work {
     {
       std::lock_guard const lock{going_over_};
       if (stepping()) return;
-      // Acquires the results of what the caller has run.
-      std::uint64_t const next = alone_.fetch_or(taken, std::memory_order_acq_rel);
-      if ((next & taken) != 0) return;  // in vain before, for want of memory: the caller has not settled that yet
-      if (next > job_.size()) return;   // it has run them all
-      held_ = next == 0 ? nobody : static_cast<node_id>(next - 1);
+      if (((alone_.load(std::memory_order_relaxed) | partners_.load(std::memory_order_relaxed)) & taken) != 0)
+        return;  // in vain before, for want of memory: somebody has not settled that yet
+      // Acquires the results of what the caller, and its partner, have run. Only here the bit is set, so adding sets
+      // it.
+      std::uint64_t const next[2] = {alone_.fetch_add(taken, std::memory_order_acq_rel),
+                                     partners_.fetch_add(taken, std::memory_order_acq_rel)};
+      if (next[0] > job_.size()) return;  // it has run them all
+      node_id done[2];                    // which of its nodes each has run: those below
+      for (unsigned odd = 0; odd < 2; ++odd) {
+        auto end = static_cast<node_id>(next[odd]);
+        // At the beginning of a chunk, the end of the chunk before it.
+        if (end > stretch_.first && stretch_.part_of(end - 1) != odd) end -= node_id{1} << stretch_.chunk_log;
+        if (odd == 1 && end <= stretch_.first) end = 0;
+        // What it has begun last is its own to release, unless the other may have begun, or run, what depends on it.
+        // Then the other's claim, which we have acquired, came after the mark that we see here.
+        bool const marked = end == 0 || done_[odd].below.load(std::memory_order_acquire) >= end;
+        held_[odd] = marked ? nobody : end - 1;
+        done[odd] = marked ? end : end - 1;
+      }
       try {
         if (slots_ == nullptr) slots_ = new slot[pool_.size()];
-        job_.prepare_steps(roots_, [&](node_id n) { return n + 1 < next; }, [&](node_id n) { return n == held_; });
+        job_.prepare_steps(
+            roots_, [&](node_id n) { return n < done[stretch_.part_of(n)]; },
+            [&](node_id n) { return n == held_[0] || n == held_[1]; });
       } catch (...) {
-        // No memory: the caller goes on alone, unless it has met the bit already; then it finds that out in settle().
-        std::uint64_t mine = next | taken;
-        alone_.compare_exchange_strong(mine, next, std::memory_order_acq_rel);
+        // No memory: both go on, unless they have met the bit already; then they find that out when they settle.
+        std::uint64_t mine = next[0] | taken, partners = next[1] | taken;
+        alone_.compare_exchange_strong(mine, next[0], std::memory_order_acq_rel);
+        partners_.compare_exchange_strong(partners, next[1], std::memory_order_acq_rel);
         return;
       }
       stepping_.store(true, std::memory_order_seq_cst);  // releases the counters
@@ -326,11 +471,23 @@ class crew_run final : public shared_work {
   std::atomic<left_task*> left_{nullptr};
   slot* slots_ = nullptr;  // from when the steps begin
   os_mutex going_over_;
-  scratch_list<node_id> roots_;  // ready when the steps began
-  node_id held_ = nobody;        // what the caller was running then
+  scratch_list<node_id> roots_;         // ready when the steps began
+  node_id held_[2] = {nobody, nobody};  // what the caller and its partner were running then
   std::atomic<bool> stepping_{false};
   std::atomic<std::uint64_t> seen_{~std::uint64_t{0}};  // of alone_, at the last look
   alignas(64) execution::claims alone_{0};              // by the caller
+  // A partner: wanted by the caller, waits here, shares a stretch.
+  enum : unsigned { unwanted, wanted, shares, here };
+  bool const may_pair_{pool_.size() > 1 && job_.is_plain() && !has_here_ && !job_.plan().has_order_edges()};
+  stretch stretch_;                       // written by the caller, with going_over_ locked
+  node_id pair_from_ = 0, pause_ = 4096;  // nodes
+  std::int64_t share_work_ = 250'000;     // ns, of a stretch
+  std::atomic<unsigned> partner_{unwanted};
+  alignas(64) execution::claims partners_{0};
+  struct alignas(64) progress {
+    std::atomic<node_id> below{0};
+  };
+  progress done_[2];
   alignas(64) std::atomic<std::size_t> next_root_{0};
   alignas(64) std::atomic<unsigned> searching_{0};
   std::atomic<bool> caller_sleeps_{false};

@@ -1,0 +1,183 @@
+// Short tasks: two workers share the plan's order, chunk by chunk. What they hand over is right, and nothing hangs.
+
+#include <atomic>
+#include <cstdint>
+#include <latch>
+#include <stdexcept>
+#include <stop_token>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "dally/schedulers/window.hpp"
+#include "support/catch2.hpp"
+#include "support/schedulers.hpp"
+
+using dally::delayed;
+using dally::lazy;
+
+namespace {
+
+// Some 100 ns of work that the compiler cannot leave out.
+std::uint64_t churn(std::uint64_t x) {
+  for (int i = 0; i < 40; ++i) x = x * 6364136223846793005U + 1442695040888963407U;
+  return x;
+}
+std::uint64_t start(std::uint64_t x) { return churn(x); }
+std::uint64_t step(std::uint64_t left, std::uint64_t own, std::uint64_t right) {
+  return churn(left ^ own * 3 ^ right * 5);
+}
+std::uint64_t last(std::vector<std::uint64_t> const& row) {
+  std::uint64_t all = 0;
+  for (std::uint64_t const x : row) all = all * 31 + x;
+  return all;
+}
+
+// A stencil: each cell takes its neighbours of the row before. `plain` computes it without dally.
+template <class Step>
+lazy<std::uint64_t> stencil(std::size_t width, std::size_t rows, Step const& of) {
+  std::vector<lazy<std::uint64_t>> row;
+  for (std::size_t i = 0; i < width; ++i) row.push_back(delayed(start)(std::uint64_t{i}));
+  for (std::size_t r = 1; r < rows; ++r) {
+    std::vector<lazy<std::uint64_t>> next;
+    for (std::size_t i = 0; i < width; ++i) {
+      next.push_back(of(r * width + i, row[i == 0 ? 0 : i - 1], row[i], row[i + 1 == width ? i : i + 1]));
+    }
+    row = std::move(next);
+  }
+  return delayed(last)(row);
+}
+std::uint64_t plain(std::size_t width, std::size_t rows) {
+  std::vector<std::uint64_t> row;
+  for (std::size_t i = 0; i < width; ++i) row.push_back(start(i));
+  for (std::size_t r = 1; r < rows; ++r) {
+    std::vector<std::uint64_t> next;
+    for (std::size_t i = 0; i < width; ++i) {
+      next.push_back(step(row[i == 0 ? 0 : i - 1], row[i], row[i + 1 == width ? i : i + 1]));
+    }
+    row = std::move(next);
+  }
+  return last(row);
+}
+auto const stepping = [](std::size_t, auto const&... cells) { return delayed(step)(cells...); };
+
+}  // namespace
+
+TEST_CASE("short tasks are right whichever worker runs their inputs", "[schedulers][pairs]") {
+  for (std::size_t const width : {2, 3, 4, 7, 32, 33, 200}) {
+    CAPTURE(width);
+    std::size_t const rows = 20'000 / width;
+    auto const x = stencil(width, rows, stepping);
+    std::uint64_t const expected = plain(width, rows);
+    for (unsigned const workers : {2U, 3U}) {
+      for (int run = 0; run < 5; ++run) CHECK(x.compute(dally::threads{workers}) == expected);
+    }
+  }
+}
+
+TEST_CASE("two workers share short tasks", "[schedulers][pairs]") {
+  std::atomic<int> by_others{0};
+  std::thread::id const caller = std::this_thread::get_id();
+  auto const x = stencil(32, 2'000, [&](std::size_t, auto const&... cells) {
+    return delayed([&](std::uint64_t a, std::uint64_t b, std::uint64_t c) {
+      if (std::this_thread::get_id() != caller) by_others.fetch_add(1, std::memory_order_relaxed);
+      return step(a, b, c);
+    })(cells...);
+  });
+  std::uint64_t const expected = plain(32, 2'000);
+  // Under load nobody may come in time.
+  for (int run = 0; run < 200 && by_others == 0; ++run) REQUIRE(x.compute(dally::threads{2}) == expected);
+  CHECK(by_others > 0);
+}
+
+TEST_CASE("among short tasks, two that wait for each other finish", "[schedulers][pairs]") {
+  for (auto const& [first, second] : {std::pair{6'000, 6'001}, {6'000, 6'031}, {6'005, 9'000}, {6'000, 6'002}}) {
+    CAPTURE(first, second);
+    for (int run = 0; run < 20; ++run) {
+      std::latch both{2};
+      std::vector<lazy<std::uint64_t>> all;
+      for (int i = 0; i < 12'000; ++i) {
+        all.push_back(i == first || i == second ? delayed([&both](std::uint64_t x) {
+          both.arrive_and_wait();
+          return x;
+        })(std::uint64_t{1})
+                                                : delayed(churn)(std::uint64_t{1}));
+      }
+      std::uint64_t const ran =
+          delayed([](std::vector<std::uint64_t> const& of) { return of.size(); })(all).compute(dally::threads{2});
+      CHECK(ran == 12'000);
+    }
+  }
+}
+
+TEST_CASE("a task that takes long among short ones is waited for", "[schedulers][pairs]") {
+  for (std::size_t const slow : {1'000, 1'017, 10'000, 19'999}) {
+    CAPTURE(slow);
+    auto const x = stencil(4, 5'000, [&](std::size_t n, auto const&... cells) {
+      if (n != slow) return delayed(step)(cells...);
+      return delayed([](std::uint64_t a, std::uint64_t b, std::uint64_t c) {
+        std::this_thread::sleep_for(std::chrono::milliseconds{20});
+        return step(a, b, c);
+      })(cells...);
+    });
+    CHECK(x.compute(dally::threads{2}) == plain(4, 5'000));
+    CHECK(x.compute(dally::threads{4}) == plain(4, 5'000));
+  }
+}
+
+TEST_CASE("a task that throws among short ones ends the run with its exception", "[schedulers][pairs]") {
+  for (std::size_t const bad : {500, 5'000, 5'001, 5'002, 5'003, 19'999}) {
+    CAPTURE(bad);
+    auto const x = stencil(4, 5'000, [&](std::size_t n, auto const&... cells) {
+      if (n != bad) return delayed(step)(cells...);
+      return delayed([](std::uint64_t, std::uint64_t, std::uint64_t) -> std::uint64_t {
+        throw std::runtime_error{"of this task"};
+      })(cells...);
+    });
+    for (int run = 0; run < 10; ++run) CHECK_THROWS_WITH(x.compute(dally::threads{2}), "of this task");
+  }
+}
+
+TEST_CASE("short tasks are cancelled from another thread, or from one of them", "[schedulers][pairs]") {
+  for (std::size_t const at : {100, 7'000, 15'001}) {
+    CAPTURE(at);
+    std::stop_source stop;
+    auto const x = stencil(4, 5'000, [&](std::size_t n, auto const&... cells) {
+      if (n != at) return delayed(step)(cells...);
+      return delayed([&](std::uint64_t a, std::uint64_t b, std::uint64_t c) {
+        stop.request_stop();
+        return step(a, b, c);
+      })(cells...);
+    });
+    dally::compute_options options;
+    options.scheduler = dally::threads{2};
+    options.stop = stop.get_token();
+    CHECK_THROWS_AS(x.compute(options), dally::cancelled);
+  }
+}
+
+TEST_CASE("a run inside a short task is as right", "[schedulers][pairs]") {
+  auto const x = stencil(4, 2'000, [&](std::size_t n, auto const&... cells) {
+    if (n % 1'000 != 7) return delayed(step)(cells...);
+    return delayed([](std::uint64_t a, std::uint64_t b, std::uint64_t c) {
+      return delayed(step)(a, b, c).compute(dally::threads{2});
+    })(cells...);
+  });
+  for (int run = 0; run < 10; ++run) CHECK(x.compute(dally::threads{2}) == plain(4, 2'000));
+}
+
+TEST_CASE("a window tells how chunks of the order do", "[schedulers][pairs]") {
+  auto const chunk_of = [](lazy<std::uint64_t> const& x, std::int64_t each) {
+    dally::node const* const output = dally::detail::node_of(x);
+    dally::plan const graph{&output, 1};
+    return dally::window::of(graph, 8, each);
+  };
+  auto const narrow = chunk_of(stencil(4, 100, stepping), 200);
+  CHECK(narrow.worthwhile());
+  CHECK(narrow.chunk_log == 1);  // half of the width
+  auto const wide = chunk_of(stencil(400, 4, stepping), 200);
+  CHECK(wide.worthwhile());
+  CHECK(wide.chunk_log == 6);
+  CHECK_FALSE(chunk_of(stencil(1, 100, stepping), 200).worthwhile());
+  CHECK_FALSE(chunk_of(stencil(4, 100, stepping), 5).worthwhile());
+}
