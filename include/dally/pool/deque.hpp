@@ -165,7 +165,9 @@ class work_stealing_deque {
     void* const memory = ::operator new(slots_offset + capacity * sizeof(slot_type), std::align_val_t{alignment});
     auto* const fresh = ::new (memory) buffer{old, static_cast<std::int64_t>(capacity) - 1};
     for (std::size_t i = 0; i < capacity; ++i) ::new (static_cast<void*>(slots(fresh) + i)) slot_type;
-    for (auto i = top_.load(std::memory_order_acquire); i < bottom; ++i) {
+    // Relaxed: an old top_ copies what nobody takes any more, and not older than top_seen_ it leaves bottom within
+    // reach of the old buffer, whose slots the owner alone has written.
+    for (auto i = top_.load(std::memory_order_relaxed); i < bottom; ++i) {
       slot(fresh, i).store(slot(old, i).load(std::memory_order_relaxed), std::memory_order_relaxed);
     }
     capacity_ = static_cast<std::int64_t>(capacity);

@@ -1,0 +1,81 @@
+// For tools/check_orders.sh: graphs whose tasks hand plain data to each other through the run's own orders alone.
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <thread>
+#include <vector>
+
+#include "dally/dally.hpp"
+
+namespace {
+
+using dally::delayed;
+using dally::lazy;
+
+using cell = std::shared_ptr<int>;
+
+// Long enough for the pool to join in.
+void spin(int pauses) {
+  for (int i = 0; i < pauses; ++i) dally::spin_pause();
+}
+
+// Layers of tasks that each take two of the layer before; plain ints, in the run's own slots.
+long layers(dally::threads const& pool, int pauses) {
+  auto next = delayed([pauses](long a, long b) {
+    spin(pauses);
+    return (a + b) % 1'000'003;
+  });
+  std::vector<lazy<long>> row;
+  for (long i = 0; i < 8; ++i) row.push_back(next(i, i + 1));
+  for (int layer = 0; layer < 12; ++layer) {
+    std::vector<lazy<long>> above;
+    for (std::size_t i = 0; i < row.size(); ++i) above.push_back(next(row[i], row[(i + 3) % row.size()]));
+    row = above;
+  }
+  auto sum = delayed([](std::vector<long> all) {
+    long total = 0;
+    for (long const x : all) total += x;
+    return total;
+  })(row);
+  return sum.compute({.scheduler = pool});
+}
+
+// The same with results that own memory and end with their last taker.
+std::size_t vectors(dally::threads const& pool, int pauses) {
+  auto make = delayed([pauses](int n) {
+    spin(pauses);
+    return std::vector<int>(static_cast<std::size_t>(n), n);
+  });
+  auto join = delayed([pauses](std::vector<int> const& a, std::vector<int> const& b) {
+    spin(pauses);
+    std::vector<int> both{a};
+    both.insert(both.end(), b.begin(), b.end());
+    both.resize(20);
+    return both;
+  });
+  std::vector<lazy<std::vector<int>>> row;
+  for (int i = 1; i <= 8; ++i) row.push_back(make(i));
+  for (int layer = 0; layer < 8; ++layer) {
+    std::vector<lazy<std::vector<int>>> above;
+    for (std::size_t i = 0; i < row.size(); ++i) above.push_back(join(row[i], row[(i + 3) % row.size()]));
+    row = above;
+  }
+  auto size = delayed([](std::vector<std::vector<int>> const& all) { return all.size(); })(row);
+  return size.compute({.scheduler = pool});
+}
+
+}  // namespace
+
+int main() {
+  dally::thread_pool pool{3};
+  dally::threads const three{pool};
+  bool right = true;
+  dally::threads const alone{1};
+  long const wanted = layers(alone, 0);
+  for (int round = 0; round < 60; ++round) {
+    right = layers(three, 400) == wanted && right;
+    right = layers(three, 40 * round) == wanted && right;
+    right = vectors(three, 400) == 8 && right;
+  }
+  return right ? 0 : 1;
+}
