@@ -13,7 +13,7 @@ failures=0
 # search MACRO...: searches all states of the model so defined; sets `errors` and `states`.
 search() {
   rm -rf "$work"/*
-  (cd "$work" && spin -a "${@/#/-D}" "$model" >spin.txt && cc -O2 -DSAFETY -DCOLLAPSE -DMEMLIM=3000 -o pan pan.c)
+  (cd "$work" && spin -a "${@/#/-D}" "$model" >spin.txt && cc -O1 -DSAFETY -DCOLLAPSE -DMEMLIM=3000 -o pan pan.c)
   (cd "$work" && ./pan -m1000000 >out.txt)
   # An unfinished search has found nothing out.
   if grep -q 'Search not completed\|max search depth too small\|out of memory' "$work/out.txt" &&

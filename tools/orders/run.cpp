@@ -64,6 +64,27 @@ std::size_t vectors(dally::threads const& pool, int pauses) {
   return size.compute({.scheduler = pool});
 }
 
+// Sees nothing: a run that is observed goes by steps at once.
+struct nobody_looks : dally::observer {};
+
+// Short runs one after the other: each goes by steps while pool threads of the one before still look around, or just
+// when the thread that watches looks in.
+bool in_quick_succession(dally::threads const& pool, int rounds) {
+  nobody_looks eyes;
+  bool right = true;
+  for (int round = 0; round < rounds; ++round) {
+    auto task = delayed([pauses = round % 2 * (300 + round)](int n) {
+      spin(pauses);
+      return n;
+    });
+    auto three = delayed([](int a, int b, int c) { return a + b + c; })(task(1), task(2), task(3));
+    dally::compute_options options{.scheduler = pool};
+    if (round % 2 == 0) options.observers = {&eyes};
+    right = three.compute(options) == 6 && right;
+  }
+  return right;
+}
+
 }  // namespace
 
 int main() {
@@ -77,5 +98,5 @@ int main() {
     right = layers(three, 40 * round) == wanted && right;
     right = vectors(three, 400) == 8 && right;
   }
-  return right ? 0 : 1;
+  return right && in_quick_succession(three, 3'000) ? 0 : 1;
 }
