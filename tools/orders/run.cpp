@@ -77,7 +77,8 @@ bool in_quick_succession(dally::threads const& pool, int rounds) {
       spin(pauses);
       return n;
     });
-    auto three = delayed([](int a, int b, int c) { return a + b + c; })(task(1), task(2), task(3));
+    auto three =
+        delayed([](int a, int b, int c) { return a + b + c; }, {.here = round % 3 == 0})(task(1), task(2), task(3));
     dally::compute_options options{.scheduler = pool};
     if (round % 2 == 0) options.observers = {&eyes};
     right = three.compute(options) == 6 && right;
