@@ -43,6 +43,30 @@ lazy<std::vector<int>> sorted(std::vector<int> const& values) {
   return delayed(join)(flatten(delayed(sorted)(std::move(low))), values[0], flatten(delayed(sorted)(std::move(high))));
 }
 
+/// x + 1 + ... + (size - 1), by a chain of `size` tasks.
+lazy<int> chain(int size, int x) {
+  auto at = delayed(same)(x);
+  for (int i = 1; i < size; ++i) at = at + i;
+  return at;
+}
+/// The same numbers in a row, each by a task of its own, joined by one with `size` inputs and more.
+lazy<std::string> row(int size, int x) {
+  std::vector<lazy<std::string>> all;
+  for (int i = 0; i < size; ++i) all.push_back(delayed([](int of) { return std::to_string(of); })(x + i));
+  auto join = [](std::vector<std::string> const& parts, std::string last) {
+    for (std::string const& part : parts) last += ' ' + part;
+    return last;
+  };
+  auto const last = all.back();
+  return delayed(join)(std::move(all), last);
+}
+/// Nodes that several others take: x doubled `size` times.
+lazy<long> doubled(int size, int x) {
+  auto at = delayed([](int of) { return long{of}; })(x);
+  for (int i = 0; i < size; ++i) at = at + at;
+  return at;
+}
+
 }  // namespace
 
 DALLY_TEST_ON_EVERY_SCHEDULER("a task may return a lazy, and flatten is the lazy of its value") {
@@ -55,6 +79,17 @@ DALLY_TEST_ON_EVERY_SCHEDULER("a task may return a lazy, and flatten is the lazy
   shared_counter calls;
   flatten(delayed([&calls] { return delayed([&calls] { calls.add(); })(); })()).compute(scheduler);
   CHECK(calls.value() == 1);
+}
+
+DALLY_TEST_ON_EVERY_SCHEDULER("a graph that a task returns is right whatever its size and shape") {
+  for (int size = 1; size <= 13; ++size) {
+    CAPTURE(size);
+    CHECK(flatten(delayed(chain)(size, 5)).compute(scheduler) == 5 + size * (size - 1) / 2);
+    CHECK(flatten(delayed(doubled)(size, 3)).compute(scheduler) == 3L << size);
+    std::string expected = std::to_string(6 + size);
+    for (int i = 0; i < size; ++i) expected += ' ' + std::to_string(7 + i);
+    CHECK(flatten(delayed(row)(size, 7)).compute(scheduler) == expected);
+  }
 }
 
 DALLY_TEST_ON_EVERY_SCHEDULER("graphs that grow by recursion give what recursion gives") {

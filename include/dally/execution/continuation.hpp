@@ -23,8 +23,7 @@ class small_inner_graph {
  public:
   explicit small_inner_graph(node const* output) : plan_{1} {
     fits_ = find(output);
-    if (!fits_) return;
-    write(output);
+    if (fits_) write(output);
   }
   small_inner_graph(small_inner_graph const&) = delete;
   small_inner_graph& operator=(small_inner_graph const&) = delete;
@@ -136,6 +135,7 @@ class small_inner_graph {
           edge = constant_edge | constant_count++;
         } else {
           edge = id_of(d.from());
+          if (edge >= n) fits_ = false;  // numbered by two copies of dally: the order of numbers is none
           ++uses_[edge];
           follows |= edge + 1 == n;
         }
@@ -152,10 +152,8 @@ class small_inner_graph {
     ++uses_[edges_[0]];
     plan_.slot_bytes_ = bytes;
     if (plan_.tracking_ != nullptr) plan_.uses_ = uses_;
-    if (bytes > value_bytes) {
-      fits_ = false;
-      return;
-    }
+    if (bytes > value_bytes) fits_ = false;
+    if (!fits_) return;
     output_ = output;
     plan_.kept_ = &output_;  // not counted: who runs the graph holds it
   }
