@@ -75,6 +75,28 @@ TEST_CASE("short tasks are right whichever worker runs their inputs", "[schedule
   }
 }
 
+TEST_CASE("short tasks are right where a graph is narrow and wide by turns", "[schedulers][pairs]") {
+  std::uint64_t expected = start(1);
+  lazy<std::uint64_t> x = delayed(start)(std::uint64_t{1});
+  for (int turn = 0; turn < 4; ++turn) {
+    for (int i = 0; i < 5'000; ++i) {  // a chain
+      x = delayed(churn)(x);
+      expected = churn(expected);
+    }
+    std::vector<lazy<std::uint64_t>> row;
+    std::vector<std::uint64_t> of_row;
+    for (std::uint64_t i = 0; i < 5'000; ++i) {
+      row.push_back(delayed(step)(x, i, x));
+      of_row.push_back(step(expected, i, expected));
+    }
+    x = delayed(last)(row);
+    expected = last(of_row);
+  }
+  for (unsigned const workers : {2U, 6U, 2U, 16U}) {
+    for (int run = 0; run < 5; ++run) CHECK(x.compute(dally::threads{workers}) == expected);
+  }
+}
+
 TEST_CASE("two workers share short tasks", "[schedulers][pairs]") {
   std::atomic<int> by_others{0};
   std::thread::id const caller = std::this_thread::get_id();

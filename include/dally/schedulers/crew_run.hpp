@@ -185,9 +185,13 @@ class crew_run final : public shared_work {
     if (state == wanted || each * left < 20'000) return true;  // nobody yet; or not worth a wake-up
     window const next = window::of(job_.plan(), n, each);
     if (!next.worthwhile()) {
-      partner_.store(unwanted, std::memory_order_release);
       pair_from_ = n + pause_;
       pause_ *= 2;
+      if (state == here && ++in_vain_ == 3) {
+        // For good: a second partner could meet this one, who may not have seen yet that he is dismissed.
+        partner_.store(unwanted, std::memory_order_release);
+        pair_from_ = job_.size();
+      }
       return true;
     }
     if (state == unwanted) {
@@ -258,7 +262,6 @@ class crew_run final : public shared_work {
     for (unsigned idle = 1; !stepping(); ++idle) {
       state = partner_.load(std::memory_order_acquire);  // acquires the stretch, and the results before it
       if (state == unwanted) return;
-      if (state == wanted && !partner_.compare_exchange_strong(state, here, std::memory_order_seq_cst)) return;
       if (state == shares && !stopped) {
         stopped = !run_share(1);
         if (!stopped) partner_.store(here, std::memory_order_release);  // releases the results
@@ -481,6 +484,7 @@ class crew_run final : public shared_work {
   bool const may_pair_{pool_.size() > 1 && job_.is_plain() && !has_here_ && !job_.plan().has_order_edges()};
   stretch stretch_;                       // written by the caller, with going_over_ locked
   node_id pair_from_ = 0, pause_ = 4096;  // nodes
+  int in_vain_ = 0;                       // how often a partner was here and the graph too narrow
   std::int64_t share_work_ = 250'000;     // ns, of a stretch
   std::atomic<unsigned> partner_{unwanted};
   alignas(64) execution::claims partners_{0};
