@@ -64,7 +64,7 @@ auto const stepping = [](std::size_t, auto const&... cells) { return delayed(ste
 }  // namespace
 
 TEST_CASE("short tasks are right whichever worker runs their inputs", "[schedulers][pairs]") {
-  for (std::size_t const width : {2, 3, 4, 7, 32, 33, 200}) {
+  for (std::size_t const width : {2UL, 3UL, 4UL, 7UL, 32UL, 33UL, 200UL}) {
     CAPTURE(width);
     std::size_t const rows = 20'000 / width;
     auto const x = stencil(width, rows, stepping);
@@ -133,7 +133,7 @@ TEST_CASE("among short tasks, two that wait for each other finish", "[schedulers
 }
 
 TEST_CASE("a task that takes long among short ones is waited for", "[schedulers][pairs]") {
-  for (std::size_t const slow : {1'000, 1'017, 10'000, 19'999}) {
+  for (std::size_t const slow : {1'000UL, 1'017UL, 10'000UL, 19'999UL}) {
     CAPTURE(slow);
     auto const x = stencil(4, 5'000, [&](std::size_t n, auto const&... cells) {
       if (n != slow) return delayed(step)(cells...);
@@ -148,7 +148,7 @@ TEST_CASE("a task that takes long among short ones is waited for", "[schedulers]
 }
 
 TEST_CASE("a task that throws among short ones ends the run with its exception", "[schedulers][pairs]") {
-  for (std::size_t const bad : {500, 5'000, 5'001, 5'002, 5'003, 19'999}) {
+  for (std::size_t const bad : {500UL, 5'000UL, 5'001UL, 5'002UL, 5'003UL, 19'999UL}) {
     CAPTURE(bad);
     auto const x = stencil(4, 5'000, [&](std::size_t n, auto const&... cells) {
       if (n != bad) return delayed(step)(cells...);
@@ -161,7 +161,7 @@ TEST_CASE("a task that throws among short ones ends the run with its exception",
 }
 
 TEST_CASE("short tasks are cancelled from another thread, or from one of them", "[schedulers][pairs]") {
-  for (std::size_t const at : {100, 7'000, 15'001}) {
+  for (std::size_t const at : {100UL, 7'000UL, 15'001UL}) {
     CAPTURE(at);
     std::stop_source stop;
     auto const x = stencil(4, 5'000, [&](std::size_t n, auto const&... cells) {

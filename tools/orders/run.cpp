@@ -64,6 +64,29 @@ std::size_t vectors(dally::threads const& pool, int pauses) {
   return size.compute({.scheduler = pool});
 }
 
+// Short tasks, which two workers share; one now and then that is waited for.
+std::uint64_t stencil(dally::threads const& pool, std::size_t width, int rounds, bool slow) {
+  auto next = delayed([](std::uint64_t a, std::uint64_t b, int pauses) {
+    spin(pauses);
+    return a * 31 + b;
+  });
+  std::vector<lazy<std::uint64_t>> row;
+  for (std::size_t i = 0; i < width; ++i) row.push_back(next(std::uint64_t{i}, std::uint64_t{1}, 8));
+  for (int round = 0; round < rounds; ++round) {
+    std::vector<lazy<std::uint64_t>> above;
+    for (std::size_t i = 0; i < width; ++i) {
+      above.push_back(next(row[i], row[(i + 1) % width], slow && round % 500 == 499 && i == 0 ? 200'000 : 8));
+    }
+    row = above;
+  }
+  return delayed([](std::vector<std::uint64_t> const& all) {
+           std::uint64_t total = 0;
+           for (std::uint64_t const x : all) total = total * 3 + x;
+           return total;
+         })(row)
+      .compute({.scheduler = pool});
+}
+
 // Sees nothing: a run that is observed goes by steps at once.
 struct nobody_looks : dally::observer {};
 
@@ -98,6 +121,13 @@ int main() {
     right = layers(three, 400) == wanted && right;
     right = layers(three, 40 * round) == wanted && right;
     right = vectors(three, 400) == 8 && right;
+  }
+  dally::threads const two{2};
+  for (std::size_t const width : {2UL, 3UL, 16UL, 200UL}) {
+    for (bool const slow : {false, true}) {
+      int const rounds = static_cast<int>(8'000 / width);
+      right = stencil(two, width, rounds, slow) == stencil(alone, width, rounds, false) && right;
+    }
   }
   return right && in_quick_succession(three, 3'000) ? 0 : 1;
 }

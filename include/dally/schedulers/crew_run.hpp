@@ -67,7 +67,7 @@ class crew_run final : public shared_work {
         sleep();
       }
     }
-    partner_.store(unwanted, std::memory_order_release);
+    partner_.store(unwanted, std::memory_order_relaxed);
     pool_.close(*this);
   }
 
@@ -181,15 +181,15 @@ class crew_run final : public shared_work {
   /// ns. Sets n to what is next. False if the run has stopped or gone over to steps.
   [[gnu::cold]] DALLY_FUNCTION bool go_on_in_pairs(node_id& n, std::int64_t each) noexcept {
     node_id const left = job_.size() - n;
-    unsigned const state = partner_.load(std::memory_order_acquire);
-    if (state == wanted || each * left < 20'000) return true;  // nobody yet; or not worth a wake-up
+    unsigned const state = partner_.load(std::memory_order_relaxed);  // his results came with the end of a share
+    if (state == wanted || each * left < 20'000) return true;         // nobody yet; or not worth a wake-up
     window const next = window::of(job_.plan(), n, each);
     if (!next.worthwhile()) {
       pair_from_ = n + pause_;
       pause_ *= 2;
       if (state == here && ++in_vain_ == 3) {
         // For good: a second partner could meet this one, who may not have seen yet that he is dismissed.
-        partner_.store(unwanted, std::memory_order_release);
+        partner_.store(unwanted, std::memory_order_relaxed);
         pair_from_ = job_.size();
       }
       return true;
@@ -236,7 +236,6 @@ class crew_run final : public shared_work {
         if (n < end && !goes_on(odd, n)) return false;
       }
     }
-    part.done->store(stretch_.last, std::memory_order_release);
     while (odd == 0 && !job_.passes(partner_, shares, alone_)) {  // until the partner has run its own
       if (!goes_on(0, static_cast<node_id>(end))) return false;
     }
