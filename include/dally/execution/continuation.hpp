@@ -31,7 +31,6 @@ class small_inner_graph {
 
   /// Whether it is small, and nothing in it needs more than the plain rules. If not, there is no plan.
   [[nodiscard]] bool fits() const noexcept { return fits_; }
-  [[nodiscard]] dally::plan const& plan() const noexcept { return plan_; }
 
   /// A run of it inside `outer`.
   class run : public execution {
@@ -121,41 +120,26 @@ class small_inner_graph {
     plan_.slots_ = slots_;
     plan_.output_edges_ = edges_;
     plan_.edges_ = edges_ + 1;
-    for (std::uint32_t& uses : uses_) uses = 0;
-    std::uint32_t edge_count = 0;
-    std::uint32_t constant_count = 0;
-    std::size_t bytes = 0;
-    for (node_id n = 0; n < plan_.size_; ++n) {
-      first_edge_[n] = edge_count;
-      bool follows = n == 0;
-      for (dependency const d : tasks_[n]->dependencies()) {
-        std::uint32_t edge = 0;
-        if (d.is_value()) {
-          constants_[constant_count] = d.from()->payload();
-          edge = constant_edge | constant_count++;
-        } else {
-          edge = id_of(d.from());
-          if (edge >= n) fits_ = false;  // numbered by two copies of dally: the order of numbers is none
-          ++uses_[edge];
-          follows |= edge + 1 == n;
-        }
-        plan_.edges_[edge_count++] = edge;
-      }
-      plan_.is_chain_ &= follows;
-      value_type const& result = *tasks_[n]->type().result;
-      bytes = (bytes + result.slot_alignment - 1) & ~(std::size_t{result.slot_alignment} - 1);
-      slots_[n] = static_cast<std::uint32_t>(bytes / slot_unit);
-      bytes += result.slot_size;
-    }
-    first_edge_[plan_.size_] = edge_count;
+    plan_.write_rows([&](node const* n) { return id_of(n); });
     edges_[0] = id_of(output);
-    ++uses_[edges_[0]];
-    plan_.slot_bytes_ = bytes;
-    if (plan_.tracking_ != nullptr) plan_.uses_ = uses_;
-    if (bytes > value_bytes) fits_ = false;
+    if (plan_.tracking_ != nullptr) {
+      plan_.uses_ = uses_;
+      plan_.tracking_->count(plan_);
+    }
+    fits_ = plan_.slot_bytes_ <= value_bytes && is_ordered();
     if (!fits_) return;
     output_ = output;
     plan_.kept_ = &output_;  // not counted: who runs the graph holds it
+  }
+
+  // Not where two copies of dally have numbered the nodes: then the order of their numbers is none.
+  [[nodiscard]] bool is_ordered() const noexcept {
+    for (node_id n = 0; n < plan_.size_; ++n) {
+      for (std::uint32_t const edge : plan_.edges(n)) {
+        if ((edge & constant_edge) == 0 && edge >= n) return false;
+      }
+    }
+    return true;
   }
 
   dally::plan plan_;

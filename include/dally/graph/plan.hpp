@@ -170,6 +170,8 @@ class plan {
 
   bool find(node const* const* outputs, node_marks& marks, survey& all);
   void allocate(survey const& all);
+  template <class IdOf>
+  std::uint32_t write_rows(IdOf&& id_of);
   void write(node const* const* outputs, node_marks& marks);
   node_id id_of(node const* n, node_marks& marks) const {
     std::uint32_t const rank = marks.rank_apart(n);
@@ -280,10 +282,10 @@ DALLY_FUNCTION void plan::allocate(survey const& all) {
   if (all.rules != nullptr) uses_ = edges_ + all.edges;
 }
 
-// Writes down edges, slots and outputs of tasks_.
-DALLY_FUNCTION_APART void plan::write(node const* const* outputs, node_marks& marks) {
+// Writes down edges and slots of tasks_, whose ids `id_of` tells. Returns how many constants there are.
+template <class IdOf>
+std::uint32_t plan::write_rows(IdOf&& id_of) {
   // In registers: the compiler cannot know that what is written below are no members.
-  node_id const* const by_rank = by_rank_.data();
   node const* const* const tasks = tasks_.data();
   std::uint32_t* const first_edge = first_edge_;
   std::uint32_t* const slots = slots_;
@@ -303,11 +305,8 @@ DALLY_FUNCTION_APART void plan::write(node const* const* outputs, node_marks& ma
       if (d.is_value()) [[unlikely]] {
         constants_[constant_count] = d.from()->payload();
         edge = constant_edge | constant_count++;
-      } else if (d.from() == before) {  // as often in a chain or a fold: no rank is needed
-        edge = n - 1;
-      } else {
-        edge = marks.rank(d.from());
-        if (by_rank != nullptr) edge = by_rank[edge];
+      } else {  // as often in a chain or a fold, the one before: it need not be looked for
+        edge = d.from() == before ? n - 1 : id_of(d.from());
       }
       follows |= edge + 1 == n;
       edges[edge_count++] = edge;
@@ -320,6 +319,18 @@ DALLY_FUNCTION_APART void plan::write(node const* const* outputs, node_marks& ma
     bytes += result.slot_size;
   }
   first_edge[size] = edge_count;
+  is_chain_ = chain;
+  slot_bytes_ = bytes;
+  return constant_count;
+}
+
+// Writes down edges, slots and outputs of tasks_.
+DALLY_FUNCTION_APART void plan::write(node const* const* outputs, node_marks& marks) {
+  node_id const* const by_rank = by_rank_.data();
+  std::uint32_t constant_count = write_rows([&](node const* n) {
+    std::uint32_t const rank = marks.rank(n);
+    return by_rank == nullptr ? rank : by_rank[rank];
+  });
   for (std::size_t i = 0; i < output_count_; ++i) {
     if (outputs[i]->is_value()) {
       constants_[constant_count] = outputs[i]->payload();
@@ -328,9 +339,7 @@ DALLY_FUNCTION_APART void plan::write(node const* const* outputs, node_marks& ma
       output_edges_[i] = id_of(outputs[i], marks);
     }
   }
-  if (bytes / slot_unit >= ~std::uint32_t{0}) refuse_size(edge_count);
-  is_chain_ = chain;
-  slot_bytes_ = bytes;
+  if (slot_bytes_ / slot_unit >= ~std::uint32_t{0}) refuse_size(first_edge_[size_]);
 }
 
 [[gnu::cold]] DALLY_FUNCTION_APART void plan::refuse_size(std::size_t edges) const {
