@@ -149,18 +149,14 @@ class execution {
     if (n < last) in.edges = plan_.edges(n).begin();
     std::uint32_t const* const slots = plan_.slots();
     try {
-      for (; n < last && !stopped(); ++n) {
+      for (; n < last && !stopped() && (part == nullptr || inputs_come(*part, n, *begun)) && claim(begun); ++n) {
         node const& task = plan_.task(n);
-        std::size_t const count = task.dependencies().size();
-        if (part != nullptr && !inputs_come(*part, {in.edges, count}, *begun)) [[unlikely]]
-          break;
-        if (!claim(begun)) break;
         void* const to = in.values + std::size_t{slots[n]} * slot_unit;
         node const* const next = task.type().invoke(task, in, to);
         if (next != nullptr) [[unlikely]]
           task.type().resume(*this, n, next, to);
         if (part != nullptr) part->done->store(n + 1, std::memory_order_release);  // releases the result to the other
-        in.edges += count;                                                         // rows stand one behind the other
+        in.edges += task.dependencies().size();                                    // rows stand one behind the other
       }
     } catch (...) {
       fail(plan_.task(n));
@@ -194,10 +190,9 @@ class execution {
     if (tracked_.uses != nullptr) plan_.tracking()->end_inputs(tracked_, n);
   }
 
-  // Whether all that a node takes has been run, waiting for what the other worker has to run. Kept out of sweep_while,
-  // for those who work alone.
-  [[nodiscard]] DALLY_FUNCTION_APART bool inputs_come(share& part, node_ids edges, claims const& begun) const noexcept {
-    for (std::uint32_t const edge : edges) {
+  // Whether all that node n takes has been run, waiting for what the other worker has to run.
+  [[nodiscard]] DALLY_FUNCTION_APART bool inputs_come(share& part, node_id n, claims const& begun) const noexcept {
+    for (std::uint32_t const edge : plan_.edges(n)) {
       // Neither a constant, nor known to be there, nor from this chunk, nor from our others: then we have to look.
       if (edge - part.seen >= part.chunk - part.seen) continue;
       if (((edge - part.first) >> part.chunk_log & 1) == part.odd) continue;
