@@ -1,6 +1,8 @@
 // Short tasks: two workers share the plan's order, chunk by chunk. What they hand over is right, and nothing hangs.
 
+#include <algorithm>
 #include <atomic>
+#include <chrono>
 #include <cstdint>
 #include <latch>
 #include <stdexcept>
@@ -94,6 +96,29 @@ TEST_CASE("short tasks are right where a graph is narrow and wide by turns", "[s
   }
   for (unsigned const workers : {2U, 6U, 2U, 16U}) {
     for (int run = 0; run < 5; ++run) CHECK(x.compute(dally::threads{workers}) == expected);
+  }
+}
+
+// In the middle a chain, with some tasks that take long: who has run the end of a chunk waits until the other has run
+// the next one, whose first task takes what the former has run last. Then the run goes over to steps.
+TEST_CASE("each task runs once when the run goes over in the middle of shares", "[schedulers][pairs]") {
+  constexpr std::size_t size = 150'000;
+  for (std::size_t const first : {75'000UL, 85'000UL, 95'000UL, 105'000UL, 115'000UL}) {  // a stretch may begin there
+    CAPTURE(first);
+    std::vector<std::atomic<int>> calls(size);
+    std::vector<lazy<std::uint64_t>> all;
+    for (std::size_t i = 0; i < size; ++i) {
+      bool const in_chain = i > first && i < first + 260;
+      bool const slow = i > first + 130 && i < first + 200;
+      all.push_back(delayed([&calls, i, slow](std::uint64_t x) {
+        ++calls[i];
+        if (slow) std::this_thread::sleep_for(std::chrono::microseconds{1'500});
+        return churn(churn(churn(x))) == 0 ? x : x + 1;
+      })(in_chain ? all.back() : lazy{std::uint64_t{1}}));
+    }
+    auto const end = delayed([first](std::vector<std::uint64_t> const& of) { return of[first + 259]; })(all);
+    CHECK(end.compute(dally::threads{2}) == 261);
+    CHECK(std::all_of(calls.begin(), calls.end(), [](std::atomic<int> const& n) { return n == 1; }));
   }
 }
 

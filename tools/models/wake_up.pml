@@ -609,7 +609,7 @@ active [RUNS] proctype caller() {
     :: true
     fi
   od;
-  /* settle */
+  /* has_gone_over */
   lock(going_over[r]);
   going_over[r] = false;
   if

@@ -119,6 +119,7 @@ class crew_run final : public shared_work {
   };
 
   static constexpr int search_rounds = 40;
+  static constexpr unsigned partner_patience = 4096;  // looks: a millisecond or two
   static constexpr std::uint64_t taken = execution::taken;
   static constexpr node_id nobody = ~node_id{0};
 
@@ -145,7 +146,10 @@ class crew_run final : public shared_work {
       node_id const reached = job_.sweep_while(n, last, &alone_, 0);
       if (reached < last || (reached == size && !execution::claim(&alone_))) {
         if ((alone_.load(std::memory_order_relaxed) & taken) == 0) return false;  // stopped
-        if (settle(reached)) return true;
+        if (has_gone_over(alone_, reached)) {
+          release_held(0, 0);
+          return true;
+        }
         n = reached;
         continue;
       }
@@ -166,8 +170,9 @@ class crew_run final : public shared_work {
       n = reached;
       if (may_pair_ && n >= pair_from_ && took > pair_task * nodes && took > short_block / 4) {
         if (!go_on_in_pairs(n, took / nodes)) {
-          if (stepping() && held_[0] != nobody) work(0, held_[0], true);
-          return stepping();
+          if (!stepping()) return false;
+          release_held(0, 0);
+          return true;
         }
         start = clock::now();
       }
@@ -177,21 +182,18 @@ class crew_run final : public shared_work {
   // ---- in pairs
   // ------------------------------------------------------------------------------------------------------
 
+  execution::claims& begun_by(unsigned odd) noexcept { return odd == 0 ? alone_ : partners_; }
+
   /// Looks for a partner, or shares the next nodes with the one who is here, if that is worth it for tasks of `each`
   /// ns. Sets n to what is next. False if the run has stopped or gone over to steps.
   [[gnu::cold]] DALLY_FUNCTION bool go_on_in_pairs(node_id& n, std::int64_t each) noexcept {
     node_id const left = job_.size() - n;
-    unsigned const state = partner_.load(std::memory_order_relaxed);  // his results came with the end of a share
+    unsigned const state = partner_.load(std::memory_order_relaxed);  // its results came with the end of a share
     if (state == wanted || each * left < 20'000) return true;         // nobody yet; or not worth a wake-up
     window const next = window::of(job_.plan(), n, each);
     if (!next.worthwhile()) {
       pair_from_ = n + pause_;
       pause_ *= 2;
-      if (state == here && ++in_vain_ == 3) {
-        // For good: a second partner could meet this one, who may not have seen yet that he is dismissed.
-        partner_.store(unwanted, std::memory_order_relaxed);
-        pair_from_ = job_.size();
-      }
       return true;
     }
     if (state == unwanted) {
@@ -207,7 +209,12 @@ class crew_run final : public shared_work {
       stretch_ = {n, left < most ? job_.size() : n + static_cast<node_id>(most), next.chunk_log};
       partners_.store(0, std::memory_order_relaxed);
       for (progress& of : done_) of.below.store(n, std::memory_order_relaxed);
-      partner_.store(shares, std::memory_order_release);  // releases the stretch, and all results so far
+      unsigned expected = here;
+      // Releases the stretch, and all results so far.
+      if (!partner_.compare_exchange_strong(expected, shares, std::memory_order_release)) {
+        stretch_ = {};  // it has left
+        return true;
+      }
     }
     if (!run_share(0)) return false;
     std::lock_guard const lock{going_over_};
@@ -224,7 +231,7 @@ class crew_run final : public shared_work {
   [[gnu::cold]] DALLY_FUNCTION bool run_share(unsigned odd) noexcept {
     execution::share part{stretch_.first, stretch_.chunk_log, odd, &done_[odd].below, &done_[1 - odd].below, 0,
                           stretch_.first};
-    execution::claims& begun = odd == 0 ? alone_ : partners_;
+    execution::claims& begun = begun_by(odd);
     node_id const chunk = node_id{1} << stretch_.chunk_log;
     std::uint64_t end = odd == 0 ? stretch_.first : 0;  // of what has been begun
     for (std::uint64_t from = stretch_.first + odd * chunk; from < stretch_.last; from += 2 * chunk) {
@@ -246,14 +253,10 @@ class crew_run final : public shared_work {
   [[gnu::cold]] DALLY_FUNCTION bool goes_on(unsigned odd, node_id n) noexcept {
     if (job_.stopped()) return false;
     go_over();  // nothing came for a while: there may be something else to do. Or somebody else has
-    std::lock_guard const lock{going_over_};
-    if (stepping()) return false;
-    // In vain, for want of memory.
-    (odd == 0 ? alone_ : partners_).store(n, std::memory_order_relaxed);
-    return true;
+    return !has_gone_over(begun_by(odd), n);
   }
 
-  /// A pool thread's part: stays until it is dismissed, or the run goes over to steps.
+  /// A pool thread's part: stays until the run ends or goes over to steps, or has not needed it for a while.
   [[gnu::cold]] DALLY_FUNCTION void be_partner(unsigned worker) noexcept {
     unsigned state = wanted;
     if (!partner_.compare_exchange_strong(state, here, std::memory_order_seq_cst)) return;
@@ -267,26 +270,27 @@ class crew_run final : public shared_work {
         idle = 0;
       } else if (idle % 1024 != 0) {
         idle < 1024 ? spin_pause() : static_cast<void>(::sched_yield());
-      } else {
-        look_after_caller();
+      } else if (!look_after_caller() && idle == partner_patience && state == here &&
+                 partner_.compare_exchange_strong(state, unwanted, std::memory_order_relaxed)) {
+        return;
       }
     }
     // The counters have been made, and whoever made them has noted what we had begun.
-    if (held_[1] != nobody) work(worker, held_[1], true);
+    release_held(1, worker);
   }
 
-  /// The caller's answer when it finds that the rest was taken over, with node n the next: what is counted as being run
-  /// by it has been run. False if it was not taken, after all, for want of memory.
-  [[gnu::cold]] DALLY_FUNCTION bool settle(node_id n) noexcept {
-    {
-      std::lock_guard const lock{going_over_};  // waits until the counters are made
-      if (!stepping()) {
-        alone_.store(n, std::memory_order_relaxed);
-        return false;
-      }
-    }
-    if (held_[0] != nobody) work(0, held_[0], true);
-    return true;
+  /// What a worker asks when it finds that the rest was taken over, with node n its next. False if it was not, after
+  /// all, for want of memory; then it goes on.
+  [[gnu::cold]] DALLY_FUNCTION_APART bool has_gone_over(execution::claims& begun, node_id n) noexcept {
+    std::lock_guard const lock{going_over_};  // waits until the counters are made
+    if (stepping()) return true;
+    begun.store(n, std::memory_order_relaxed);
+    return false;
+  }
+
+  /// After that: what is counted as being run by a worker has been run.
+  [[gnu::cold]] DALLY_FUNCTION_APART void release_held(unsigned odd, unsigned worker) noexcept {
+    if (held_[odd] != nobody) work(worker, held_[odd], true);
   }
 
   /// Takes the nodes that the caller has not begun, and makes them ready for steps.
@@ -295,7 +299,7 @@ class crew_run final : public shared_work {
       std::lock_guard const lock{going_over_};
       if (stepping()) return;
       if (((alone_.load(std::memory_order_relaxed) | partners_.load(std::memory_order_relaxed)) & taken) != 0)
-        return;  // in vain before, for want of memory: somebody has not settled that yet
+        return;  // in vain before, for want of memory: somebody has not found that out yet
       // Acquires the results of what the caller, and its partner, have run. Only here the bit is set, so adding sets
       // it.
       std::uint64_t const next[2] = {alone_.fetch_add(taken, std::memory_order_acq_rel),
@@ -319,7 +323,7 @@ class crew_run final : public shared_work {
             roots_, [&](node_id n) { return n < done[stretch_.part_of(n)]; },
             [&](node_id n) { return n == held_[0] || n == held_[1]; });
       } catch (...) {
-        // No memory: both go on, unless they have met the bit already; then they find that out when they settle.
+        // No memory: both go on, unless they have met the bit already; then has_gone_over() tells them.
         std::uint64_t mine = next[0] | taken, partners = next[1] | taken;
         alone_.compare_exchange_strong(mine, next[0], std::memory_order_acq_rel);
         partners_.compare_exchange_strong(partners, next[1], std::memory_order_acq_rel);
@@ -477,15 +481,14 @@ class crew_run final : public shared_work {
   node_id held_[2] = {nobody, nobody};  // what the caller and its partner were running then
   std::atomic<bool> stepping_{false};
   std::atomic<std::uint64_t> seen_{~std::uint64_t{0}};  // of alone_, at the last look
-  alignas(64) execution::claims alone_{0};              // by the caller
   // A partner: wanted by the caller, waits here, shares a stretch.
   enum : unsigned { unwanted, wanted, shares, here };
   bool const may_pair_{pool_.size() > 1 && job_.is_plain() && !has_here_ && !job_.plan().has_order_edges()};
   stretch stretch_;                       // written by the caller, with going_over_ locked
-  node_id pair_from_ = 0, pause_ = 4096;  // nodes
-  int in_vain_ = 0;                       // how often a partner was here and the graph too narrow
+  node_id pair_from_ = 4, pause_ = 4096;  // nodes; the first ones are slower than others
   std::int64_t share_work_ = 250'000;     // ns, of a stretch
   std::atomic<unsigned> partner_{unwanted};
+  alignas(64) execution::claims alone_{0};  // by the caller
   alignas(64) execution::claims partners_{0};
   struct alignas(64) progress {
     std::atomic<node_id> below{0};
