@@ -28,7 +28,7 @@ pool/deque.hpp | size\(\) const|auto const top = .*auto const bottom = | size():
 schedulers/crew_run.hpp | searching_|caller_sleeps_|next_root_|announced|!stepping_\. | the wake-up protocol
 schedulers/crew_run.hpp | compare_exchange_strong\((mine|partners) | for want of memory only
 schedulers/crew_run.hpp | wanted | the wake-up protocol; what it hands over is released with the stretch
-schedulers/crew_run.hpp | bool const marked | for a node that ends just when the run goes over: too rare to meet
+schedulers/crew_run.hpp | bool const marked|partners_\.fetch_add\(taken | for a node that ends just when the run goes over: too rare to meet
 schedulers/crew_run.hpp | bool stepping\(\) const | for a pool thread that looks in between the store and the wake-up after it: too rare to meet
 schedulers/crew_run.hpp | left_\.compare_exchange_weak\(task, task->next | after a lost swap only; the load before it has acquired
 execution/execution.hpp | on_unused|uses\[edge\]\.fetch_sub\(1, std::memory_order_acq_rel\) != 1 | one thread calls it

@@ -1,5 +1,6 @@
 // For tools/check_orders.sh: graphs whose tasks hand plain data to each other through the run's own orders alone.
 #include <atomic>
+#include <chrono>
 #include <cstdint>
 #include <memory>
 #include <thread>
@@ -87,6 +88,50 @@ std::uint64_t stencil(dally::threads const& pool, std::size_t width, int rounds,
       .compute({.scheduler = pool});
 }
 
+// Results that are read by one task and taken by another, at about the same time: who takes later may move.
+std::size_t takers(dally::threads const& pool, int pauses) {
+  auto make = delayed([](int n) { return std::vector<int>(static_cast<std::size_t>(n), n); });
+  auto read = delayed([pauses](std::vector<int> const& v) {
+    spin(pauses);
+    return v[0] + v[1];
+  });
+  auto take = delayed([pauses](std::vector<int> v) {
+    spin(pauses);
+    v[0] = v[1] = 7;
+    return v.size();
+  });
+  std::vector<lazy<std::size_t>> sizes;
+  std::vector<lazy<int>> sums;
+  for (int i = 0; i < 40; ++i) {
+    auto const v = make(2 + i % 3);
+    sums.push_back(read(v));
+    sizes.push_back(take(v));
+  }
+  auto total = delayed([](std::vector<std::size_t> const& all, std::vector<int> const& read_ones) {
+    return all.size() + read_ones.size();
+  })(sizes, sums);
+  return total.compute({.scheduler = pool});
+}
+
+// A task holds the caller up in the midst of short ones: others go on with what it has run.
+bool held_up(dally::threads const& pool) {
+  auto next = delayed([](int x) { return x + 1; });
+  std::vector<lazy<int>> first, second;
+  for (int i = 0; i < 40; ++i) first.push_back(next(i));
+  auto held = delayed([](int x) {
+    std::this_thread::sleep_for(std::chrono::milliseconds{3});
+    return x;
+  })(0);
+  for (lazy<int> const& x : first) second.push_back(next(x));
+  second.push_back(held);
+  auto sum = delayed([](std::vector<int> const& all) {
+    int total = 0;
+    for (int const x : all) total += x;
+    return total;
+  })(second);
+  return sum.compute({.scheduler = pool}) == 860;
+}
+
 // Sees nothing: a run that is observed goes by steps at once.
 struct nobody_looks : dally::observer {};
 
@@ -121,6 +166,10 @@ int main() {
     right = layers(three, 400) == wanted && right;
     right = layers(three, 40 * round) == wanted && right;
     right = vectors(three, 400) == 8 && right;
+  }
+  for (int round = 0; round < 50; ++round) {
+    right = held_up(three) && right;
+    right = takers(three, 100 + 10 * round) == 80 && right;
   }
   dally::threads const two{2};
   for (std::size_t const width : {2UL, 3UL, 16UL, 200UL}) {
