@@ -3,6 +3,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <latch>
 #include <memory>
 #include <mutex>
 #include <random>
@@ -177,6 +178,36 @@ TEST_CASE("threads that record at once have arenas of their own", "[node_arena]"
   CHECK(wrong == 0);
   // What one thread recorded may end on another.
   std::thread{[&] { nodes.clear(); }}.join();
+}
+
+TEST_CASE("a new thread's first block is used whole, though its beginning is enough for most", "[node_arena]") {
+  constexpr std::size_t threads = 12;
+  constexpr std::size_t left_before = 5;  // arenas of threads that have ended, at most: their blocks may be used
+  std::vector<std::vector<lazy<int>>> nodes(threads);
+  std::vector<std::thread> recorders;
+  std::latch all_record{threads};
+  for (auto& mine : nodes) {
+    recorders.emplace_back([&] {
+      mine.push_back(delayed(same)(0));
+      all_record.arrive_and_wait();
+      // Past its beginning once by small nodes, 144 KB, and once by a single one.
+      for (int i = 0; i < 3'000; ++i) mine.push_back(delayed(same)(i));
+      auto const first = [](std::array<char, 100'000> const& of) { return int{of[0]}; };
+      for (int i = 0; i < 3; ++i) mine.push_back(delayed(first)(std::array<char, 100'000>{static_cast<char>(i)}));
+    });
+  }
+  for (auto& r : recorders) r.join();
+  std::size_t in_one_block = 0;
+  for (auto const& mine : nodes) {
+    int wrong = 0;
+    for (std::size_t i = 1; i < mine.size(); ++i)
+      wrong += in_order(recorded_node(mine[i - 1]), recorded_node(mine[i])) ? 0 : 1;
+    CHECK(wrong == 0);
+    in_one_block += blocks_of(mine).size() == 1 ? 1 : 0;
+    CHECK(mine[1'500].compute(dally::synchronous{}) == 1'499);
+    CHECK(mine.back().compute(dally::synchronous{}) == 2);
+  }
+  CHECK(in_one_block >= threads - left_before);
 }
 
 TEST_CASE("a node may be larger than a block", "[node_arena]") {

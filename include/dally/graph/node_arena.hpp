@@ -166,10 +166,21 @@ class node_arena {
     ++all_.count;
   }
 
+  // An arena's first block is used to here before anything is done for large graphs: most graphs are small.
+  static constexpr std::size_t first_part = std::size_t{64} << 10;
+
   [[gnu::cold]] DALLY_FUNCTION_APART std::byte* allocate_in_new_block(std::size_t bytes, std::size_t alignment) {
+    if (in_first_part_) {
+      in_first_part_ = false;
+      end_ = reinterpret_cast<std::uintptr_t>(block_) + block_bytes;
+      block_cache::make_huge(block_);
+      return allocate(bytes, alignment);
+    }
     std::size_t const needed = node_block::header_bytes + bytes + alignment;
     std::size_t const blocks = (needed + block_bytes - 1) / block_bytes;
-    void* const memory = block_cache::instance().acquire(blocks);
+    bool const begins_small = last_serial_ == 0 && needed <= first_part;
+    std::size_t const filled = begins_small ? 0 : blocks == 1 ? 1 : needed / block_bytes;
+    void* const memory = block_cache::instance().acquire(blocks, filled);
     auto* const opened = ::new (memory) node_block;
     {
       std::lock_guard const lock{process_state::instance().mutex};
@@ -186,7 +197,8 @@ class node_arena {
     block_ = opened;
     next_ = reinterpret_cast<std::uintptr_t>(memory) + node_block::header_bytes;
     // A node that needs more than a block has its blocks to itself: others would not find the header by masking.
-    end_ = reinterpret_cast<std::uintptr_t>(memory) + blocks * block_bytes;
+    end_ = reinterpret_cast<std::uintptr_t>(memory) + (begins_small ? first_part : blocks * block_bytes);
+    in_first_part_ = begins_small;
     std::uintptr_t const at = (next_ + alignment - 1) & ~(std::uintptr_t{alignment} - 1);
     next_ = blocks == 1 ? at + bytes : end_;
     ++allocated_;
@@ -210,6 +222,7 @@ class node_arena {
   node_block* block_ = nullptr;
   std::uint64_t last_serial_ = 0;
   std::uint32_t id_;
+  bool in_first_part_ = false;
   node_arena* next_idle_ = nullptr;
 };
 
