@@ -95,14 +95,16 @@ lazy<T> lazy<T>::after(lazy<Others> const&... others) const {
         ::new (at) detail::recorded_again{node_ref{recorded}};
       },
       [&](dependency* row) noexcept {
+        detail::dependency_writer writer{row, row + inputs.size() + sizeof...(Others)};
         for (dependency const d : inputs) {
           d.from()->retain();
-          *row++ = d;
+          writer.write(d);
         }
         for (std::size_t i = 0; i < sizeof...(Others); ++i) {
           more[i]->retain();
-          *row++ = {more[i], false};
+          writer.write({more[i], false});
         }
+        return writer.highest;
       }));
 }
 

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <type_traits>
 #include <utility>
 
@@ -74,16 +75,22 @@ inline constexpr bool is_mutable_reference<std::reference_wrapper<T>> = !std::is
 struct dependency_writer {
   dependency* next;
   dependency* end;
+  std::uint64_t highest = 0;  // number of what was written
+
+  void write(dependency d) noexcept {
+    if (std::uint64_t const number = d.from()->number(); number > highest) highest = number;
+    *next++ = d;
+  }
 
   template <class T>
   void share(lazy<T> const& x, bool by_value, bool by_view = false) noexcept {
     node const* const from = detail::node_of(x);
     from->retain();
-    *next++ = {from, by_value, by_view};
+    write({from, by_value, by_view});
   }
   template <class T>
   void move(lazy<T>& x, bool by_value, bool by_view = false) noexcept {
-    *next++ = {detail::take_node(x), by_value, by_view};
+    write({detail::take_node(x), by_value, by_view});
   }
 };
 

@@ -341,6 +341,7 @@ node const* record_call(std::source_location place, node_extras const* extras, a
           if (writer.next != writer.end) refuse_other_lazies();
           guard.row = writer.next;
         }
+        return writer.highest;
       });
 }
 

@@ -41,7 +41,11 @@ template <class T>
   node const* const from = detail::node_of(x);
   return detail::make_lazy<T>(node::record(
       detail::flatten_node<T>, from->place(), nullptr, 1, [](void*) {},
-      [&](dependency* row) noexcept { detail::dependency_writer{row, row + 1}.share(x, false); }));
+      [&](dependency* row) noexcept {
+        detail::dependency_writer writer{row, row + 1};
+        writer.share(x, false);
+        return writer.highest;
+      }));
 }
 
 }  // namespace dally

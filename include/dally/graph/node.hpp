@@ -243,14 +243,18 @@ class node {
 
   void retain() const noexcept {
     // A new reference is made from an existing one, which orders everything that matters.
-    references_.fetch_add(1, std::memory_order_relaxed);
+    if (!only_thread()) {
+      references_.fetch_add(1, std::memory_order_relaxed);
+    } else {
+      references_.store(references_.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
+    }
   }
 
   /// Gives one reference back; the last ends the node and, without recursion, whatever it alone kept alive.
   void release() const noexcept;
 
   /// Records a node: `fill(dependencies)` writes `dependency_count` dependencies, each of which holds a reference
-  /// that passes to the node, and `construct(payload)` constructs the payload.
+  /// that passes to the node, and returns the highest of their numbers; `construct(payload)` constructs the payload.
   ///
   /// Errors  resource_error, std::bad_alloc, and whatever `construct` throws; then nothing is recorded. The same if
   ///         `fill` throws, which must have released by then what it wrote
@@ -272,13 +276,7 @@ class node {
       guard.destroy = type.destroy;
       guard.payload = memory + offset;
     }
-    fill(row);
-    std::uint64_t floor = 0;
-    for (std::size_t i = 0; i < dependency_count; ++i) {
-      std::uint64_t const number = row[i].from()->number();
-      if (number > floor) floor = number;
-    }
-    recorded->bits_ = arena.next_number(floor) << flag_bits;
+    recorded->bits_ = arena.next_number(fill(row)) << flag_bits;
     if (extras != nullptr) {
       *reinterpret_cast<node_extras const**>(memory - sizeof(void*)) = guard.extras;
       recorded->bits_ |= extras->options.pure ? has_extras | pure : has_extras;
