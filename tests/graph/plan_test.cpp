@@ -84,7 +84,7 @@ std::string fault_of(plan const& p, std::vector<node const*> const& outputs) {
     if (waits_for == 0) ready.push_back(n);
     auto const& result = *tasks[n]->type().result;
     tracked = tracked || result.tracked;
-    std::size_t const at = std::size_t{p.slots()[n]} * dally::slot_unit;
+    std::size_t const at = p.slots()[n];
     if (at % (result.boxed ? alignof(void*) : result.alignment) != 0) return "alignment of a slot";
     slots.emplace_back(at, at + (result.boxed ? sizeof(void*) : result.size));
   }
@@ -334,6 +334,29 @@ TEST_CASE("of branches of one height the first argument's comes first, of others
   CHECK(tasks[2] == recorded_node(high));
   CHECK(tasks[3] == recorded_node(leaves[1]));
   CHECK(tasks[5] == recorded_node(leaves[0]));
+}
+
+TEST_CASE("the places of results of one size are reckoned, not looked up", "[plan]") {
+  struct three {
+    int values[3];
+  };
+  auto const chain_of = [](auto first) {
+    using value = decltype(first);
+    lazy<value> x = delayed([](value const& v) { return v; })(first);
+    for (int i = 0; i < 9; ++i) x = x.then([](value const& v) { return v; });
+    return x;
+  };
+  auto const check = [](auto const& x, bool looked_up, std::size_t bytes) {
+    plan const p = plan_of(x);
+    CHECK(fault_of(p, {recorded_node(x)}) == "");
+    CHECK((p.slots().table != nullptr) == looked_up);
+    CHECK(p.slot_bytes() == bytes);
+  };
+  check(chain_of(1), false, 40);
+  check(chain_of(1.5), false, 80);
+  check(chain_of(large{}), false, 80);             // in a box
+  check(chain_of(three{}), true, 120);             // no power of two
+  check(by_way_of<double>(lazy{1}), true, 8 + 4);  // of different sizes
 }
 
 TEST_CASE("results of 32 MiB together are not small any more", "[plan]") {

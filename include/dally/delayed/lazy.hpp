@@ -86,7 +86,8 @@ inline constexpr node_type value_node{
 /// Records a value; `construct` makes it at the address it is given. The reference passes to the caller.
 template <class T, class Construct>
 node const* record_value(std::source_location place, node_extras const* extras, Construct&& construct) {
-  return node::record(value_node<T>, place, extras, 0, construct, [](dependency*) noexcept { return std::uint64_t{0}; });
+  return node::record(value_node<T>, place, extras, 0, construct,
+                      [](dependency*) noexcept { return std::uint64_t{0}; });
 }
 
 template <class T>

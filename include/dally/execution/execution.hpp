@@ -147,11 +147,11 @@ class execution {
     // Where nobody watches and no result ends before the run does, all that is left of a step is the call.
     inputs in{nullptr, plan_.slots(), values_.data(), plan_.constants(), nullptr};
     if (n < last) in.edges = plan_.edges(n).begin();
-    std::uint32_t const* const slots = plan_.slots();
+    slot_places const slots = plan_.slots();
     try {
       for (; n < last && !stopped() && (part == nullptr || inputs_come(*part, n, *begun)) && claim(begun); ++n) {
         node const& task = plan_.task(n);
-        void* const to = in.values + std::size_t{slots[n]} * slot_unit;
+        void* const to = in.values + slots[n];
         node const* const next = task.type().invoke(task, in, to);
         if (next != nullptr) [[unlikely]]
           task.type().resume(*this, n, next, to);

@@ -15,6 +15,17 @@ using node_id = std::uint32_t;
 /// Marks an edge of a plan that comes from no task: the rest is an index into the plan's constants.
 inline constexpr std::uint32_t constant_edge = 0x8000'0000U;
 
+/// Where a plan's results live among a run's values.
+struct slot_places {
+  std::uint32_t const* table = nullptr;  ///< by id, in slot_unit; null where all slots have one size
+  unsigned char shift = 0;               ///< that size, a power of two, as its logarithm
+
+  /// Units: bytes from the first.
+  [[nodiscard]] std::size_t operator[](node_id n) const noexcept {
+    return table == nullptr ? std::size_t{n} << shift : std::size_t{table[n]} * slot_unit;
+  }
+};
+
 /// Where the elements of a value lie.
 struct element_range {
   void const* first;
@@ -24,10 +35,10 @@ struct element_range {
 /// The results that one node's function is called with, read straight from the run's slots.
 ///
 /// Shape   index k is that of the node's k-th dependency
-/// Cost    two loads a value
+/// Cost    one or two loads a value
 struct inputs {
   std::uint32_t const* edges;  ///< the node's row: ids of nodes, or constant_edge | index
-  std::uint32_t const* slots;  ///< by id, in slot_unit from values
+  slot_places slots;
   std::byte* values;
   void const* const* constants;
   std::atomic<std::uint32_t> const* uses;  ///< by id, consumers that have not finished; null if none is counted
@@ -43,7 +54,7 @@ struct inputs {
   [[nodiscard]] element_range elements(std::size_t k) const noexcept {
     std::uint32_t const edge = edges[k];
     if (uses != nullptr && (edge & constant_edge) == 0 && uses[edge].load(std::memory_order_relaxed) == viewed) {
-      return *reinterpret_cast<element_range const*>(values + std::size_t{slots[edge]} * slot_unit);
+      return *reinterpret_cast<element_range const*>(values + slots[edge]);
     }
     T const& value = get<T>(k);
     return {value.data(), value.size()};
@@ -73,7 +84,7 @@ struct inputs {
   [[nodiscard]] void const* address(std::uint32_t edge) const noexcept {
     if ((edge & constant_edge) != 0) [[unlikely]]
       return constants[edge & ~constant_edge];
-    std::byte* const slot = values + std::size_t{slots[edge]} * slot_unit;
+    std::byte* const slot = values + slots[edge];
     if constexpr (boxed_v<T>) {
       return *reinterpret_cast<void**>(slot);
     } else {

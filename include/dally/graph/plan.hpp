@@ -45,7 +45,8 @@ void count_uses(plan& graph);
 /// Shape   ids 0 .. size() - 1 in the plan's order; literals and persisted values are constants, not tasks
 /// Order   as recorded; once the results own memory or pass 32 MiB together, depth first, which keeps few alive
 /// Errors  resource_error, std::bad_alloc; graph_error for an empty handle
-/// Cost    two linear passes over the nodes in memory order; 16 bytes a node and 4 an edge. A graph recorded by
+/// Cost    two linear passes over the nodes in memory order; 12 bytes a node, 16 where results differ in size, and 4
+///         an edge. A graph recorded by
 ///         several threads, or ordered depth first, costs a traversal (and a sort) instead
 class plan {
  public:
@@ -80,8 +81,8 @@ class plan {
   [[nodiscard]] node const& output(std::size_t i) const noexcept { return *kept_[i]; }
   [[nodiscard]] void const* const* constants() const noexcept { return constants_; }
 
-  /// Where results live, in slot_unit from the start of a run's values.
-  [[nodiscard]] std::uint32_t const* slots() const noexcept { return slots_; }
+  /// Where results live among a run's values.
+  [[nodiscard]] slot_places slots() const noexcept { return {slots_, slot_shift_}; }
   /// Units: bytes of slots in one run.
   [[nodiscard]] std::size_t slot_bytes() const noexcept { return slot_bytes_; }
   /// How many consumers each result has, outputs counted as one each; null if no result needs an early end.
@@ -122,6 +123,8 @@ class plan {
     std::size_t tasks = 0;
     std::size_t edges = 0;
     std::size_t constants = 0;
+    std::uint32_t slot_size = 0;    // of the task that was added last
+    std::uint32_t other_size = 0;   // not 0: some task's differs from those of another
     std::size_t tracked_bytes = 0;  // of results that end at their last use: the others keep their slot in any order
     bool owning = false;
     result_rules const* rules = nullptr;  // of results that end at their last use
@@ -134,6 +137,9 @@ class plan {
     template <class Input>
     void add(node const& n, Input&& input) {
       dependency_list const dependencies = n.dependencies();
+      std::uint32_t const its_size = n.type().result->slot_size;
+      if (slot_size != 0) other_size |= its_size ^ slot_size;
+      slot_size = its_size;
       ++tasks;
       edges += dependencies.size();
       for (dependency const d : dependencies) {
@@ -190,7 +196,7 @@ class plan {
   node const** kept_ = nullptr;
   void const** constants_ = nullptr;
   std::uint32_t* first_edge_ = nullptr;
-  std::uint32_t* slots_ = nullptr;
+  std::uint32_t* slots_ = nullptr;  // null if they all have one size, slot_shift_
   std::uint32_t* edges_ = nullptr;
   std::uint32_t* output_edges_ = nullptr;
   std::uint32_t* uses_ = nullptr;
@@ -198,6 +204,7 @@ class plan {
   bool is_chain_ = true;
   std::size_t output_count_;
   std::size_t kept_count_ = 0;
+  unsigned char slot_shift_ = 0;
   std::size_t slot_bytes_ = 0;
   result_rules const* tracking_ = nullptr;
   retry_rules const* retries_ = nullptr;
@@ -271,13 +278,19 @@ DALLY_FUNCTION_APART bool plan::find(node const* const* outputs, node_marks& mar
 
 DALLY_FUNCTION void plan::allocate(survey const& all) {
   std::size_t const pointers = all.constants + output_count_;
-  std::size_t const numbers = (all.rules != nullptr ? 3 : 2) * std::size_t{size_} + 1 + all.edges + output_count_;
+  bool const one_size = all.other_size == 0 && std::has_single_bit(all.slot_size);
+  if (one_size) slot_shift_ = static_cast<unsigned char>(std::countr_zero(all.slot_size));
+  std::size_t const rows = 1 + (one_size ? 0 : 1) + (all.rules != nullptr ? 1 : 0);
+  std::size_t const numbers = rows * size_ + 1 + all.edges + output_count_;
   memory_.reset(pointers * sizeof(void*) + numbers * sizeof(std::uint32_t));
   kept_ = reinterpret_cast<node const**>(memory_.data());
   constants_ = reinterpret_cast<void const**>(kept_ + output_count_);
   first_edge_ = reinterpret_cast<std::uint32_t*>(constants_ + all.constants);
-  slots_ = first_edge_ + size_ + 1;
-  output_edges_ = slots_ + size_;
+  output_edges_ = first_edge_ + size_ + 1;
+  if (!one_size) {
+    slots_ = output_edges_;
+    output_edges_ += size_;
+  }
   edges_ = output_edges_ + output_count_;
   if (all.rules != nullptr) uses_ = edges_ + all.edges;
 }
@@ -313,6 +326,7 @@ std::uint32_t plan::write_rows(IdOf&& id_of) {
     }
     chain &= follows;
     before = &task;
+    if (slots == nullptr) continue;
     value_type const& result = *task.type().result;
     bytes = (bytes + result.slot_alignment - 1) & ~(std::size_t{result.slot_alignment} - 1);
     slots[n] = static_cast<std::uint32_t>(bytes / slot_unit);
@@ -320,7 +334,9 @@ std::uint32_t plan::write_rows(IdOf&& id_of) {
   }
   first_edge[size] = edge_count;
   is_chain_ = chain;
-  slot_bytes_ = bytes;
+  slot_bytes_ = slots != nullptr
+                    ? bytes
+                    : std::size_t{size} << slot_shift_;  // aligned for each: sizes are multiples of alignments
   return constant_count;
 }
 

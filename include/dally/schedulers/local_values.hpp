@@ -83,7 +83,7 @@ class local_inputs {
 
   /// What the task's function is called with. `constants` are the plan's.
   [[nodiscard]] inputs all(void const* const* constants) noexcept {
-    return {edges_.data(), slots_.data(), reinterpret_cast<std::byte*>(values_.data()), constants, uses_.data()};
+    return {edges_.data(), {slots_.data()}, reinterpret_cast<std::byte*>(values_.data()), constants, uses_.data()};
   }
 
  private:
