@@ -370,9 +370,22 @@ inline sleep(r) {
   fi
 }
 
-/* crew::join */
+/* crew_run::held_up: the caller has not come any further since this was asked last. That nobody could help where each
+ * task takes the result of the one before it is left out. */
+inline held_up(r, ok) {
+  atomic {
+    ok = seen[r] == claimed[r] + (taken[r] -> TASKS + 2 : 0) && claimed[r] < TASKS;
+    seen[r] = claimed[r] + (taken[r] -> TASKS + 2 : 0)
+  }
+}
+
+/* crew::join. Whether the last look was just now is left open. */
 inline join(me, joined) {
   lock(mutex);
+  if
+  :: watching = false
+  :: watching = true
+  fi;
   if
   :: watcher == me -> watcher = 0
   :: else
@@ -385,18 +398,20 @@ inline join(me, joined) {
   :: q < RUNS && open[q] ->
     if
     :: watching && wants_watch(q) ->
+      held_up(q, found);
       if
-      :: joined = q
-      :: joined != NONE /* another's turn */
-      fi;
-      q++
-    :: else ->
+      :: found -> joined = q
+      :: else
+      fi
+    :: joined == NONE && !(watching && wants_watch(q)) ->
       visible(q, found);
       if
-      :: found -> joined = q; break
-      :: else -> q++
+      :: found -> joined = q
+      :: else
       fi
-    fi
+    :: joined != NONE && !(watching && wants_watch(q))
+    fi;
+    q++
   od;
   q = 0;
   found = false;
@@ -422,24 +437,16 @@ active [POOL] proctype pool_thread() {
 again:
   join(me, r);
   if
-  :: r == NONE -> goto idle
+  :: r == NONE -> watching = false; goto idle
   :: else
   fi;
   atomic { assert(crew_searching > 0); crew_searching-- }
 
   if
-  :: watching -> /* look */
+  :: watching -> /* take_over */
+    go_over(r);
     if
-    :: stepping[r] -> goto joined
-    :: else
-    fi;
-    atomic { ok = seen[r] == claimed[r] + (taken[r] -> TASKS + 2 : 0); seen[r] = claimed[r] + (taken[r] -> TASKS + 2 : 0) }
-    if
-    :: ok -> go_over(r)
-    :: else -> goto leave
-    fi;
-    if
-    :: stepping[r]
+    :: stepping[r] -> watching = false
     :: else -> goto leave
     fi
   :: else
@@ -491,7 +498,7 @@ leave:
   mutex = false;
   r = NONE;
   if
-  :: watching
+  :: watching -> watching = false /* in vain */
   :: else -> goto again
   fi;
 
@@ -523,7 +530,7 @@ idle:
     stop_sleeping(ok);
     if
     :: ok && stop -> goto over
-    :: ok && !stop -> ok = false; crew_searching++; watching = false; goto again
+    :: ok && !stop -> ok = false; crew_searching++; goto again
     :: else
     fi
   :: else
@@ -549,8 +556,8 @@ idle:
   mutex = false;
 
   if
-  :: atomic { crew_tokens > 0 -> crew_tokens--; watching = false }
-  :: atomic { ok && crew_tokens == 0 -> watching = true } /* the time is over */
+  :: atomic { crew_tokens > 0 -> crew_tokens-- }
+  :: ok && crew_tokens == 0 -> /* the time is over */
     stop_sleeping(ok);
     if
     :: ok -> crew_searching++

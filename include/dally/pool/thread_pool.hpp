@@ -1,6 +1,7 @@
 #pragma once
 
 #include <atomic>
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <ctime>
@@ -18,6 +19,19 @@
 
 namespace dally {
 
+class shared_work;
+
+/// What one thread has opened in a pool and not closed, the newest first: each thread has a list of its own, so that
+/// opening and closing work inside other work contends with nobody.
+struct open_work {
+  void const* of = nullptr;  // the crew
+  open_work* next = nullptr;
+  bool lent = false;  // to a thread; guarded by the crew's mutex
+  os_mutex mutex;     // guards what follows, and helpers_ of the work
+  os_condition left;
+  shared_work* newest = nullptr;
+};
+
 /// Work that a pool's idle threads may join. The thread that opens it works on it too, so it always ends, also when
 /// nobody joins.
 class shared_work {
@@ -26,10 +40,12 @@ class shared_work {
   /// counts itself idle, and then finds this false, misses no work whose publisher looked for idle threads before.
   [[nodiscard]] virtual bool visible() const noexcept = 0;
   /// Whether the thread that opened it works alone, and must be looked after: it may be held up by a task that waits
-  /// for another. Then look is called now and then, some 50 to 1,000 us apart.
+  /// for another. Then held_up is asked now and then, some 50 to 1,000 us apart.
   [[nodiscard]] virtual bool wants_watch() const noexcept { return false; }
-  /// Looks after it; true if there is something to help with now.
-  [[nodiscard]] virtual bool look() noexcept { return false; }
+  /// Whether that thread has not come any further since this was asked last, and somebody else could.
+  [[nodiscard]] virtual bool held_up() noexcept { return false; }
+  /// Takes what it has not begun; true if there is something to help with now.
+  [[nodiscard]] virtual bool take_over() noexcept { return false; }
   /// Works until nothing is left to take. `worker` is 1 .. size() - 1 and no other thread's at this time.
   virtual void help(unsigned worker) noexcept = 0;
 
@@ -38,9 +54,11 @@ class shared_work {
 
  private:
   friend class thread_pool;
-  // Guarded by the pool's mutex.
+  // Of the thread that opened it, whose mutex guards the rest.
+  open_work* list_ = nullptr;
+  open_work* outer_list_ = nullptr;  // that thread's list of another pool, if this work opened list_
+  bool opened_list_ = false;
   unsigned helpers_ = 0;
-  std::uint64_t looked_ = 0;  // when it was looked after, in looks
   shared_work* next_ = nullptr;
 };
 
@@ -72,10 +90,7 @@ class thread_pool {
   }
 
   /// Whether somebody has opened work and not closed it.
-  [[nodiscard]] bool busy() const {
-    std::lock_guard const lock{crew_->mutex};
-    return crew_->open != nullptr;
-  }
+  [[nodiscard]] bool busy() const { return crew_->busy(); }
 
   /// How many threads work on one piece of work, the one that opens it included.
   [[nodiscard]] unsigned size() const noexcept { return size_; }
@@ -86,21 +101,31 @@ class thread_pool {
   /// Lets idle threads join `work` until close(work). True if nobody watches yet: then notify().
   [[gnu::cold]] DALLY_FUNCTION bool open(shared_work& work) {
     renew_after_fork();
-    std::lock_guard const lock{crew_->mutex};
-    work.next_ = crew_->open;
-    crew_->open = &work;
-    work.looked_ = ++crew_->looks;
-    crew_->refused = false;
-    return crew_->watcher == 0 && work.wants_watch();
+    if (mine_ == nullptr || mine_->of != crew_) {
+      work.outer_list_ = mine_;
+      work.opened_list_ = true;
+      mine_ = crew_->lend_list();
+    }
+    work.list_ = mine_;
+    {
+      std::lock_guard const lock{mine_->mutex};
+      work.next_ = std::exchange(mine_->newest, &work);
+    }
+    // Who watches already will see the work: it locks our list after it has ceased to be the watcher.
+    return crew_->watcher.load(std::memory_order_relaxed) == 0 && work.wants_watch();
   }
 
   /// Lets nobody join any more, and waits until those who have joined have left.
   [[gnu::cold]] DALLY_FUNCTION void close(shared_work& work) noexcept {
-    std::lock_guard const lock{crew_->mutex};
-    shared_work** at = &crew_->open;
-    while (*at != &work) at = &(*at)->next_;
-    *at = work.next_;
-    while (work.helpers_ != 0) crew_->left.wait(crew_->mutex);
+    open_work& list = *work.list_;
+    {
+      std::lock_guard const lock{list.mutex};
+      list.newest = work.next_;  // a thread closes what it has opened last
+      while (work.helpers_ != 0) list.left.wait(list.mutex);
+    }
+    if (!work.opened_list_) return;
+    crew_->take_back(list);
+    mine_ = work.outer_list_;
   }
 
   /// Tells that there is work: wakes or starts one thread unless one is searching already, which will find it. Call it
@@ -109,6 +134,9 @@ class thread_pool {
 
  private:
   class crew;
+
+  // Of the calling thread, while it has something open; of a pool's own thread always.
+  static constinit inline thread_local open_work* mine_ = nullptr;
 
   struct member {
     crew* of;
@@ -150,15 +178,39 @@ class thread_pool {
       }
       for (unsigned i = 0; i < size; ++i) spot.release();
       while (members != nullptr) delete std::exchange(members, members->next);  // joins it
+      while (lists != nullptr) delete std::exchange(lists, lists->next);
     }
 
-    os_mutex mutex;  // guards open, watcher, refused, members, and helpers_ of the open work
-    os_condition left;
-    shared_work* open = nullptr;  // the newest; linked
+    /// A list for the work of a thread that is no member. Errors: std::bad_alloc.
+    [[gnu::cold]] DALLY_FUNCTION open_work* lend_list() {
+      std::lock_guard const lock{mutex};
+      refused = false;
+      open_work* list = lists;
+      while (list != nullptr && list->lent) list = list->next;
+      if (list == nullptr) {
+        list = new open_work;
+        list->of = this;
+        list->next = std::exchange(lists, list);
+      }
+      list->lent = true;
+      return list;
+    }
+    [[gnu::cold]] DALLY_FUNCTION void take_back(open_work& list) noexcept {
+      std::lock_guard const lock{mutex};
+      list.lent = false;
+    }
+
+    [[gnu::cold]] DALLY_FUNCTION bool busy() noexcept {
+      std::lock_guard const lock{mutex};
+      return find(anything, nullptr) != nullptr;
+    }
+
+    os_mutex mutex;              // guards lists, members, and what changes refused and watcher
+    open_work* lists = nullptr;  // linked; each stays as long as the crew
     std::atomic<bool> stopping{false};
-    std::uint64_t looks = 0;
-    unsigned watcher = 0;  // the thread that sleeps for a while only, then looks after what wants it
+    std::atomic<unsigned> watcher{0};  // the thread that sleeps for a while only, then looks after what wants it
     std::atomic<bool> refused{false};
+    std::chrono::steady_clock::time_point next_look{};  // not before; guarded by the mutex
     unsigned const size;
     member* members = nullptr;  // linked
     std::atomic<unsigned> started{0};
@@ -167,7 +219,7 @@ class thread_pool {
     alignas(64) parking spot;
 
    private:
-    static constexpr long longest_pause = 1'000'000;  // ns
+    static constexpr long shortest_pause = 50'000, longest_pause = 1'000'000;  // ns
 
     [[nodiscard]] bool can_start() const noexcept {
       return started.load(std::memory_order_relaxed) < size && !refused.load(std::memory_order_relaxed);
@@ -198,18 +250,24 @@ class thread_pool {
 
     // Begins counted as a searcher.
     [[gnu::cold]] DALLY_FUNCTION void run(unsigned index) noexcept {
-      std::timespec pause{};  // until the next look after what wants to be watched
-      bool watching = false;  // woken by that, not by anybody
+      try {
+        mine_ = lend_list();
+      } catch (std::bad_alloc const&) {  // then it asks again when it opens something
+      }
+      std::timespec pause{};  // how long it sleeps as the watcher
       for (;;) {
+        bool watching = false;
         if (shared_work* const work = join(index, watching)) {
           searching.fetch_sub(1, std::memory_order_seq_cst);
-          if (!watching || work->look()) {
+          bool const helps = !watching || work->take_over();
+          if (helps) {
             if (others_need(work, true)) notify();  // our search had held others off, or we watched them
             work->help(index);
+            pause = {};
           }
           searching.fetch_add(1, std::memory_order_seq_cst);
           leave(work);
-          if (!watching) continue;
+          if (helps) continue;
         }
         sleepers.fetch_add(1, std::memory_order_seq_cst);
         searching.fetch_sub(1, std::memory_order_seq_cst);
@@ -217,20 +275,18 @@ class thread_pool {
         if ((stop || others_need(nullptr, false)) && stop_sleeping()) {
           if (stop) return;
           searching.fetch_add(1, std::memory_order_seq_cst);
-          watching = false;
           continue;
         }
-        pause.tv_nsec = watching && pause.tv_nsec < longest_pause ? pause.tv_nsec * 2
-                        : watching                                ? longest_pause
-                                                                  : 50'000;
+        pause.tv_nsec = pause.tv_nsec == 0              ? shortest_pause
+                        : pause.tv_nsec < longest_pause ? pause.tv_nsec * 2
+                                                        : longest_pause;
         // Whoever releases has taken us off the sleepers and counted us as a searcher.
-        watching = !spot.acquire(begin_watch(index) ? &pause : nullptr);
-        if (watching) {
-          if (stop_sleeping()) {
-            searching.fetch_add(1, std::memory_order_seq_cst);
-          } else {
-            spot.acquire();  // released in this very moment
-          }
+        if (spot.acquire(begin_watch(index) ? &pause : nullptr)) {
+          pause = {};
+        } else if (stop_sleeping()) {
+          searching.fetch_add(1, std::memory_order_seq_cst);
+        } else {
+          spot.acquire();  // released in this very moment
         }
         if (stopping.load(std::memory_order_seq_cst)) return;
       }
@@ -239,11 +295,9 @@ class thread_pool {
     // Whether this thread is to sleep for a while only, because something wants to be watched and nobody else does.
     bool begin_watch(unsigned index) noexcept {
       std::lock_guard const lock{mutex};
-      if (watcher != 0) return false;
-      for (shared_work const* work = open; work != nullptr; work = work->next_) {
-        if (work->wants_watch()) watcher = index;
-      }
-      return watcher != 0;
+      if (watcher != 0 || find(watched, nullptr) == nullptr) return false;
+      watcher = index;
+      return true;
     }
 
     // Takes a thread off the sleepers, to be woken; or the calling one, unless somebody has done so to wake it.
@@ -255,37 +309,53 @@ class thread_pool {
       return false;
     }
 
-    [[gnu::cold]] DALLY_FUNCTION shared_work* join(unsigned index, bool watching) noexcept {
+    // Work that it finds something to do in; if the last look after those who work alone was not just now, also theirs
+    // who have not come any further since: then `watching`.
+    [[gnu::cold]] DALLY_FUNCTION shared_work* join(unsigned index, bool& watching) noexcept {
       std::lock_guard const lock{mutex};
       if (watcher == index) watcher = 0;
-      shared_work* found = nullptr;
-      for (shared_work* work = open; work != nullptr; work = work->next_) {
-        if (watching && work->wants_watch()) {
-          if (found == nullptr || work->looked_ < found->looked_) found = work;  // in turn
-        } else if (work->visible()) {
-          found = work;
-          break;
-        }
-      }
-      if (found == nullptr) return nullptr;
-      found->looked_ = ++looks;
-      ++found->helpers_;
-      return found;
+      auto const now = std::chrono::steady_clock::now();
+      watching = now >= next_look;
+      if (watching) next_look = now + std::chrono::nanoseconds{shortest_pause};
+      return find(watching ? held_up : visible, nullptr, true);
     }
 
     void leave(shared_work* work) noexcept {
-      std::lock_guard const lock{mutex};
-      if (--work->helpers_ == 0) left.notify_all();
+      open_work& list = *work->list_;
+      std::lock_guard const lock{list.mutex};
+      if (--work->helpers_ == 0) list.left.notify_all();
     }
 
     // Whether there is something to do in work other than `joined`, helping or, if that is asked, watching.
     [[gnu::cold]] DALLY_FUNCTION_APART bool others_need(shared_work const* joined, bool watch) noexcept {
       std::lock_guard const lock{mutex};
-      for (shared_work const* work = open; work != nullptr; work = work->next_) {
-        if (work == joined) continue;
-        if (work->visible() || (watch && watcher == 0 && work->wants_watch())) return true;
+      return find(watch && watcher == 0 ? visible_or_watched : visible, joined) != nullptr;
+    }
+
+    enum wanted : unsigned { visible, watched, visible_or_watched, held_up, anything };
+
+    // Open work as it is wanted, other than `joined`; joins it if that is asked. Of a thread's runs inside runs the
+    // outermost that is held up, which has most to do, or else the innermost. With the mutex locked.
+    [[gnu::cold]] DALLY_FUNCTION_APART shared_work* find(wanted what, shared_work const* joined,
+                                                         bool join = false) noexcept {
+      for (open_work* list = lists; list != nullptr; list = list->next) {
+        std::lock_guard const lock{list->mutex};
+        shared_work* found = nullptr;
+        for (shared_work* work = list->newest; work != nullptr; work = work->next_) {
+          if (work == joined) continue;
+          bool const is_watched = what != visible && work->wants_watch();
+          if (what == held_up && is_watched) {
+            if (work->held_up()) found = work;
+          } else if (found == nullptr &&
+                     (what == anything || (is_watched && what != held_up) || (what != watched && work->visible()))) {
+            found = work;
+          }
+        }
+        if (found == nullptr) continue;
+        if (join) ++found->helpers_;
+        return found;
       }
-      return false;
+      return nullptr;
     }
   };
 

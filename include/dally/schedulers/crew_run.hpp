@@ -84,7 +84,17 @@ class crew_run final : public shared_work {
 
   [[nodiscard]] bool wants_watch() const noexcept override { return !stepping() && !job_.finished(); }
 
-  [[nodiscard, gnu::cold]] DALLY_FUNCTION bool look() noexcept override { return stepping() || look_after_caller(); }
+  /// Does the caller still run what it ran at the last look?
+  [[nodiscard, gnu::cold]] DALLY_FUNCTION bool held_up() noexcept override {
+    std::uint64_t const reached = alone_.load(std::memory_order_relaxed);
+    if (seen_.exchange(reached, std::memory_order_relaxed) != reached || reached >= job_.size()) return false;
+    return reached == 0 || !goes_by_ones(static_cast<node_id>(reached - 1));
+  }
+
+  [[nodiscard, gnu::cold]] DALLY_FUNCTION bool take_over() noexcept override {
+    go_over();
+    return stepping();
+  }
 
   [[gnu::cold]] DALLY_FUNCTION void help(unsigned worker) noexcept override {
     if (!stepping()) be_partner(worker);
@@ -163,7 +173,8 @@ class crew_run final : public shared_work {
       bool const is_long = took > long_task * nodes;
       in_a_row = is_long ? in_a_row + 1 : 0;
       long_time = is_long ? long_time + took : 0;
-      if ((in_a_row >= 3 && long_time > enough) || (block == 1 && took > long_block)) go_over();
+      if (((in_a_row >= 3 && long_time > enough) || (block == 1 && took > long_block)) && !goes_by_ones(reached))
+        go_over();
       if (took < short_block && block < 4096) block *= 2;
       if (took > 2 * short_block && block > 1) block /= 2;
       start = now;
@@ -177,6 +188,18 @@ class crew_run final : public shared_work {
         start = clock::now();
       }
     }
+  }
+
+  /// Whether each node from n on takes the result of the one before it, and so nobody could help.
+  [[nodiscard, gnu::cold]] DALLY_FUNCTION_APART bool goes_by_ones(node_id n) const noexcept {
+    constexpr node_id most = 64;  // so much is looked at
+    if (job_.size() - n > most) return false;
+    for (++n; n < job_.size(); ++n) {
+      bool follows = false;
+      for (std::uint32_t const edge : job_.plan().edges(n)) follows |= edge == n - 1;
+      if (!follows) return false;
+    }
+    return true;
   }
 
   // ---- in pairs
@@ -270,7 +293,7 @@ class crew_run final : public shared_work {
         idle = 0;
       } else if (idle % 1024 != 0) {
         idle < 1024 ? spin_pause() : static_cast<void>(::sched_yield());
-      } else if (!look_after_caller() && idle == partner_patience && state == here &&
+      } else if (!(held_up() && take_over()) && idle == partner_patience && state == here &&
                  partner_.compare_exchange_strong(state, unwanted, std::memory_order_relaxed)) {
         return;
       }
@@ -332,14 +355,6 @@ class crew_run final : public shared_work {
       stepping_.store(true, std::memory_order_seq_cst);  // releases the counters
     }
     notify();
-  }
-
-  /// Goes over if the caller has not come any further since the last look.
-  [[gnu::cold]] DALLY_FUNCTION bool look_after_caller() noexcept {
-    std::uint64_t const reached = alone_.load(std::memory_order_relaxed);
-    if (seen_.exchange(reached, std::memory_order_relaxed) != reached) return false;
-    go_over();
-    return stepping();
   }
 
   [[nodiscard]] bool stepping() const noexcept { return stepping_.load(std::memory_order_acquire); }
