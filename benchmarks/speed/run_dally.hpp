@@ -63,8 +63,12 @@ phases run_dally(shape const& s, unsigned threads) {
         nodes.push_back(dally::delayed(add_three<Work>)(nodes[in[0]], nodes[in[1]], nodes[in[2]]));
         break;
       default:
-        nodes.push_back(
-            dally::delayed(sum<Work>)(std::vector(nodes.begin() + in[0], nodes.begin() + in[0] + s.count(i))));
+        if (s.count(i) == i) {  // all so far, as the lesson's second answer passes them
+          nodes.push_back(dally::delayed(sum<Work>)(nodes));
+        } else {
+          nodes.push_back(
+              dally::delayed(sum<Work>)(std::vector(nodes.begin() + in[0], nodes.begin() + in[0] + s.count(i))));
+        }
     }
   }
   took.record = watch.lap();

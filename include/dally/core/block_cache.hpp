@@ -147,15 +147,19 @@ inline constinit block_cache shared_blocks{};  // needs no destruction
 
 inline block_cache& block_cache::instance() noexcept { return detail::shared_blocks; }
 
+/// From here on scratch memory comes in blocks. The heap gives memory of that size back to the system when it is freed,
+/// and every graph would touch its pages for the first time.
+inline constexpr std::size_t least_scratch_block = std::size_t{64} << 10;
+
 /// Memory for scratch arrays: recycled blocks where it is large, the heap where it is small.
 ///
 /// Errors  std::bad_alloc, resource_error
 [[nodiscard]] DALLY_FUNCTION_APART void* acquire_scratch(std::size_t bytes) {
-  if (bytes < block_bytes / 2) return ::operator new(bytes);
+  if (bytes < least_scratch_block) return ::operator new(bytes);
   return block_cache::instance().acquire((bytes + block_bytes - 1) / block_bytes, bytes / block_bytes);
 }
 DALLY_FUNCTION_APART void release_scratch(void* memory, std::size_t bytes) noexcept {
-  if (bytes < block_bytes / 2) {
+  if (bytes < least_scratch_block) {
     ::operator delete(memory);
   } else {
     block_cache::instance().release(memory, (bytes + block_bytes - 1) / block_bytes);

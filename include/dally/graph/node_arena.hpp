@@ -179,7 +179,8 @@ class node_arena {
     std::size_t const needed = node_block::header_bytes + bytes + alignment;
     std::size_t const blocks = (needed + block_bytes - 1) / block_bytes;
     bool const begins_small = last_serial_ == 0 && needed <= first_part;
-    std::size_t const filled = begins_small ? 0 : blocks == 1 ? 1 : needed / block_bytes;
+    // What a large node leaves of its last block may never be used.
+    std::size_t const filled = begins_small ? 0 : needed <= first_part ? 1 : needed / block_bytes;
     void* const memory = block_cache::instance().acquire(blocks, filled);
     auto* const opened = ::new (memory) node_block;
     {

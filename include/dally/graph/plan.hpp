@@ -309,6 +309,7 @@ std::uint32_t plan::write_rows(IdOf&& id_of) {
   std::size_t bytes = 0;
   bool chain = true;
   node const* before = nullptr;
+  node_id after_last = 0;
   for (node_id n = 0; n < size; ++n) {
     node const& task = *tasks[n];
     first_edge[n] = edge_count;
@@ -318,8 +319,11 @@ std::uint32_t plan::write_rows(IdOf&& id_of) {
       if (d.is_value()) [[unlikely]] {
         constants_[constant_count] = d.from()->payload();
         edge = constant_edge | constant_count++;
-      } else {  // as often in a chain or a fold, the one before: it need not be looked for
-        edge = d.from() == before ? n - 1 : id_of(d.from());
+      } else if (d.from() == before) {  // as often in a chain or a fold: it need not be looked for
+        edge = n - 1;
+      } else {  // or, in a row or a tree, the one behind what was taken last
+        edge = d.from() == tasks[after_last] ? after_last : id_of(d.from());
+        after_last = edge < n ? edge + 1 : 0;  // where the order proves none, an edge may point ahead
       }
       follows |= edge + 1 == n;
       edges[edge_count++] = edge;
