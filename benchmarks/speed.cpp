@@ -1,7 +1,10 @@
 // The same graphs by dally, by other libraries, and by hand-written limits, interleaved, each in a fresh process: what
 // a node costs to record, plan, run, run again and destroy, and how small tasks may be.
 
+#include <malloc.h>
+
 #include <algorithm>
+#include <climits>
 #include <cstdint>
 #include <string>
 #include <vector>
@@ -40,7 +43,15 @@ std::vector<std::string> all_peers() {
   return names;
 }
 
+/// The heap keeps what is freed, for every peer: else arrays of a megabyte, the handles' among them, are new pages in
+/// each graph or not, as chance has it.
+void keep_freed_memory() {
+  mallopt(M_MMAP_THRESHOLD, 32 << 20);
+  mallopt(M_TRIM_THRESHOLD, INT_MAX);
+}
+
 int benchmark(speed::settings const& given) {
+  keep_freed_memory();
   bool right = true;
   auto const& graphs = speed::graph_workloads;
   if (std::any_of(graphs.begin(), graphs.end(), [&](auto const& w) { return given.wants(w); })) {

@@ -122,6 +122,30 @@ TEST_CASE("each task runs once when the run goes over in the middle of shares", 
   }
 }
 
+TEST_CASE("a partner that ends its share while the run goes over is waited for", "[schedulers][pairs]") {
+  auto const slow_start = [](std::uint64_t x) { return churn(churn(x)); };
+  // The last task, the partner's as often as not, takes a few times as long as it takes to make the join counters.
+  for (int run = 0; run < 30; ++run) {
+    CAPTURE(run);
+    std::vector<lazy<std::uint64_t>> cells;
+    std::uint64_t expected = 0;
+    std::size_t const size = 300'000 + static_cast<std::size_t>(run) * 7;
+    for (std::size_t i = 0; i < size; ++i) {
+      cells.push_back(delayed(slow_start)(std::uint64_t{i % 3}));
+      expected += slow_start(i % 3);
+    }
+    auto const slow_sum = [run](std::vector<std::uint64_t> const& all) {
+      std::uint64_t sum = 0;
+      for (std::uint64_t const x : all) sum += x;
+      auto const end = std::chrono::steady_clock::now() + std::chrono::microseconds{run % 10 * 500};
+      while (std::chrono::steady_clock::now() < end) {
+      }
+      return sum;
+    };
+    CHECK(delayed(slow_sum)(cells).compute(dally::threads{2}) == expected);
+  }
+}
+
 TEST_CASE("two workers share short tasks", "[schedulers][pairs]") {
   std::atomic<int> by_others{0};
   std::thread::id const caller = std::this_thread::get_id();

@@ -397,7 +397,13 @@ DALLY_FUNCTION_APART void node::bury(node* dead) noexcept {
     if (dead->type_->destroy != nullptr) dead->type_->destroy(const_cast<void*>(dead->payload()));
     node* next = nullptr;  // the last that dies with it does not wait in the list: in a chain, the only one
     for (dependency const d : dead->dependencies()) {
-      if (!d.from()->give_back()) continue;
+      if (!d.from()->give_back()) {
+        // Others share it, in layers perhaps, and in no order that the processor could foresee. What it takes itself
+        // lies, as a rule, as far before it as it lies before this node.
+        auto const at = reinterpret_cast<std::uintptr_t>(d.from());
+        __builtin_prefetch(reinterpret_cast<void const*>(at - (reinterpret_cast<std::uintptr_t>(dead) - at)));
+        continue;
+      }
       if (next != nullptr) lay_down(next);
       next = const_cast<node*>(d.from());
     }

@@ -293,13 +293,20 @@ class crew_run final : public shared_work {
         idle = 0;
       } else if (idle % 1024 != 0) {
         idle < 1024 ? spin_pause() : static_cast<void>(::sched_yield());
-      } else if (!(held_up() && take_over()) && idle == partner_patience && state == here &&
-                 partner_.compare_exchange_strong(state, unwanted, std::memory_order_relaxed)) {
+      } else if (!(held_up() && take_over()) && idle == partner_patience && partner_leaves()) {
         return;
       }
     }
     // The counters have been made, and whoever made them has noted what we had begun.
     release_held(1, worker);
+  }
+
+  /// Whether a partner that has not been needed for a while may go. Not while somebody goes over: that may have noted
+  /// that we were running a node, which we then have to release.
+  [[gnu::cold]] DALLY_FUNCTION bool partner_leaves() noexcept {
+    std::lock_guard const lock{going_over_};
+    unsigned state = here;
+    return !stepping() && partner_.compare_exchange_strong(state, unwanted, std::memory_order_relaxed);
   }
 
   /// What a worker asks when it finds that the rest was taken over, with node n its next. False if it was not, after
