@@ -114,7 +114,7 @@ class block_cache {
   static void* map(std::size_t bytes, std::size_t) { return ::operator new(bytes, std::align_val_t{block_bytes}); }
   static void unmap(void* memory, std::size_t) noexcept { ::operator delete(memory, std::align_val_t{block_bytes}); }
 #else
-  [[gnu::cold]] DALLY_FUNCTION static void* map(std::size_t bytes, std::size_t filled) {
+  [[gnu::cold]] DALLY_FUNCTION_WITHIN static void* map(std::size_t bytes, std::size_t filled) {
     // Map one block more than asked and cut both ends off: mmap aligns to pages only.
     std::size_t const mapped = bytes + block_bytes;
     void* const raw = ::mmap(nullptr, mapped, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);

@@ -67,7 +67,7 @@ constexpr bool is_identifier_char(char c) {
 
 /// The part of a demangled or compiler-written text that names the entity: without return type, parameters and
 /// enclosing functions. Empty for a closure's own functions, which have no name to declare.
-[[gnu::cold]] DALLY_FUNCTION constexpr std::string_view name_part(std::string_view text) {
+[[gnu::cold]] DALLY_FUNCTION_WITHIN constexpr std::string_view name_part(std::string_view text) {
   char const* begin = text.data();  // of the declarator that is looked at
   char const* end = begin + text.size();
   while (end != begin && end[-1] == ' ') --end;
@@ -211,12 +211,21 @@ constexpr bool is_lambda_name(std::string_view type_name) {
   return false;
 }
 
+namespace detail {
+
+/// Writes what declared_name returns of `text` to `to`, which may be where that begins; returns its length.
+[[gnu::cold]] DALLY_FUNCTION_APART std::size_t write_declared_name(std::string_view text, char* to) {
+  return write_plainly(name_part(text), to);
+}
+
+}  // namespace detail
+
 /// The name in a demangler's or compiler's text of a function or type, as a reader would write it: without return type,
 /// parameters, enclosing functions and anonymous namespaces; empty for a closure's own functions.
 [[gnu::cold]] DALLY_FUNCTION_APART std::string declared_name(std::string_view text) {
-  auto const part = detail::name_part(text);
-  std::string const room(part.size(), '\0');
-  return {room.data(), detail::write_plainly(part, const_cast<char*>(room.data()))};
+  std::string room(text.size(), '\0');
+  room.resize(detail::write_declared_name(text, room.data()));
+  return room;
 }
 
 /// The C++ text of a symbol (`_Z1fi`) or of a std::type_info's name (`i`); what is neither comes back unchanged.
@@ -293,14 +302,14 @@ class elf_file {
 
   /// Whether the module that the loader put at `base` was made of this file: their first bytes hold the headers and, as
   /// linkers lay it out, the build's id.
-  [[gnu::cold]] DALLY_FUNCTION bool is_mapped_at(void const* base) const noexcept {
+  [[gnu::cold]] DALLY_FUNCTION_WITHIN bool is_mapped_at(void const* base) const noexcept {
     char start[1024];
     return readable_ && read(0, start, sizeof start) && std::memcmp(start, base, sizeof start) == 0;
   }
 
   /// The address for which the file was linked, of what the loader put at `address` when it put the file at `base`.
-  [[gnu::cold]] DALLY_FUNCTION bool linked_address(void const* address, void const* base,
-                                                   std::uintptr_t& linked) const noexcept {
+  [[gnu::cold]] DALLY_FUNCTION_WITHIN bool linked_address(void const* address, void const* base,
+                                                          std::uintptr_t& linked) const noexcept {
     constexpr std::uint16_t fixed = 2;
     constexpr std::uint32_t loaded = 1;
     if (!readable_ || header_.segment_size != sizeof(elf_segment)) return false;
@@ -318,8 +327,8 @@ class elf_file {
 
   /// The symbol of the function linked at `address`, read into `name`, or an empty text. Of several, a global one
   /// before a weak one before a local one, and what the source named before what the compiler split off (`f.cold`).
-  [[gnu::cold]] DALLY_FUNCTION char const* function_at(std::uintptr_t address,
-                                                       char (&name)[longest_name]) const noexcept {
+  [[gnu::cold]] DALLY_FUNCTION_WITHIN char const* function_at(std::uintptr_t address,
+                                                              char (&name)[longest_name]) const noexcept {
     constexpr std::uint32_t symbol_table = 2;
     if (!readable_ || header_.section_size != sizeof(elf_section)) return "";
     std::uintptr_t count = header_.sections;
@@ -352,8 +361,8 @@ class elf_file {
     return done;
   }
 
-  [[gnu::cold]] DALLY_FUNCTION bool read_entry(std::uintptr_t table, std::uintptr_t index, void* entry,
-                                               std::size_t size) const noexcept {
+  [[gnu::cold]] DALLY_FUNCTION_WITHIN bool read_entry(std::uintptr_t table, std::uintptr_t index, void* entry,
+                                                      std::size_t size) const noexcept {
     return !__builtin_mul_overflow(index, size, &index) && !__builtin_add_overflow(table, index, &index) &&
            read(index, entry, size);
   }
@@ -363,9 +372,9 @@ class elf_file {
 
   /// Where in `names` the best symbol of the function at `address` stands; 0, where the empty text stands, if there is
   /// none. `name` is room for each.
-  [[gnu::cold]] DALLY_FUNCTION std::uintptr_t best_symbol_at(std::uintptr_t address, elf_section const& symbols,
-                                                             elf_section const& names,
-                                                             char (&name)[longest_name]) const noexcept {
+  [[gnu::cold]] DALLY_FUNCTION_WITHIN std::uintptr_t best_symbol_at(std::uintptr_t address, elf_section const& symbols,
+                                                                    elf_section const& names,
+                                                                    char (&name)[longest_name]) const noexcept {
     constexpr unsigned function = 2, chosen_at_load = 10, global = 1, weak = 2;
     std::uintptr_t best = 0;
     int best_rank = 0;
@@ -411,8 +420,8 @@ class elf_file {
 
 /// The symbol of the function at exactly `address` in the symbol table of its module's file, read into `name`, or an
 /// empty text.
-[[gnu::cold]] DALLY_FUNCTION char const* symbol_in_file(void const* address, Dl_info const& module,
-                                                        char (&name)[elf_file::longest_name]) noexcept {
+[[gnu::cold]] DALLY_FUNCTION_WITHIN char const* symbol_in_file(void const* address, Dl_info const& module,
+                                                               char (&name)[elf_file::longest_name]) noexcept {
   // The program's own path may be relative, or gone; the kernel's link to it is neither.
   char const* path = "/proc/self/exe";
   for (int attempt = 0; attempt < 2 && path != nullptr && module.dli_fbase != nullptr; ++attempt) {
@@ -444,7 +453,7 @@ class elf_file {
                                                               : nullptr};
   if (plain.text == nullptr)
     return text_of(symbol, std::strcspn(symbol, "."));  // C's, perhaps with a compiler's suffix
-  return text_of(plain.text, write_plainly(name_part(plain.text), plain.text));
+  return text_of(plain.text, write_declared_name(plain.text, plain.text));
 }
 
 }  // namespace detail

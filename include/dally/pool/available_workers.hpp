@@ -16,7 +16,7 @@ namespace dally {
 namespace detail {
 
 /// Cuts the number in front off `text`; 0 if there is none (`max`, `-1`), or none that fits.
-[[gnu::cold]] DALLY_FUNCTION unsigned long long cut_number(char const*& text) noexcept {
+[[gnu::cold]] DALLY_FUNCTION_WITHIN unsigned long long cut_number(char const*& text) noexcept {
   unsigned long long number = 0;
   for (; *text >= '0' && *text <= '9'; ++text) {
     if (number > ~0ull / 10 - 1) return 0;
@@ -45,7 +45,7 @@ namespace detail {
 inline unsigned smaller_limit(unsigned a, unsigned b) noexcept { return a == 0 || (b != 0 && b < a) ? b : a; }
 
 /// Whole CPUs that cover `quota` out of every `period` of time, at least one; 0 if either is not given.
-[[gnu::cold]] DALLY_FUNCTION unsigned cpus_for(unsigned long long quota, unsigned long long period) noexcept {
+[[gnu::cold]] DALLY_FUNCTION_WITHIN unsigned cpus_for(unsigned long long quota, unsigned long long period) noexcept {
   if (quota == 0 || period == 0) return 0;
   auto const cpus = (quota - 1) / period + 1;
   return cpus < 1u << 30u ? static_cast<unsigned>(cpus) : 0;
@@ -81,8 +81,8 @@ inline unsigned smaller_limit(unsigned a, unsigned b) noexcept { return a == 0 |
 /// How many CPUs' worth of time the process's control groups grant it, rounded up; 0 if they set no limit or cannot be
 /// read. `proc_self_cgroup_file` is in the format of /proc/self/cgroup, `cgroup_root` where the groups are mounted:
 /// version 1, 2, or both as systemd's hybrid lays them out.
-[[gnu::cold]] DALLY_FUNCTION unsigned cgroup_cpu_limit(char const* proc_self_cgroup_file,
-                                                       char const* cgroup_root) noexcept {
+[[gnu::cold]] DALLY_FUNCTION_WITHIN unsigned cgroup_cpu_limit(char const* proc_self_cgroup_file,
+                                                              char const* cgroup_root) noexcept {
   std::FILE* const groups = std::fopen(proc_self_cgroup_file, "re");
   if (groups == nullptr) return 0;
   unsigned limit = 0;
@@ -114,7 +114,7 @@ inline unsigned smaller_limit(unsigned a, unsigned b) noexcept { return a == 0 |
 namespace detail {
 
 /// How many CPUs the calling thread may run on, and with it the threads that it starts.
-[[gnu::cold]] DALLY_FUNCTION unsigned allowed_cpus() noexcept {
+[[gnu::cold]] DALLY_FUNCTION_WITHIN unsigned allowed_cpus() noexcept {
 #ifdef __linux__
   // The kernel refuses a mask smaller than its own; cpu_set_t ends at 1,024 CPUs, this one at 65,536.
   unsigned long mask[1024] = {};
@@ -128,7 +128,7 @@ namespace detail {
   return online > 0 ? static_cast<unsigned>(online) : 0;
 }
 
-[[gnu::cold]] DALLY_FUNCTION unsigned count_workers() noexcept {
+[[gnu::cold]] DALLY_FUNCTION_WITHIN unsigned count_workers() noexcept {
   auto const count = smaller_limit(allowed_cpus(), cgroup_cpu_limit("/proc/self/cgroup", "/sys/fs/cgroup"));
   return count > 0 ? count : 1u;
 }

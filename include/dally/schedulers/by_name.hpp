@@ -51,12 +51,10 @@ class named_scheduler {
   named_scheduler const* next_;
 };
 
-/// The scheduler of that name with that many workers (0: its own choice).
-///
-/// Errors  config_error that lists the names, or says which header brings a scheduler that is not included; `asked_by`
-///         stands in front of it
-[[gnu::cold]] DALLY_FUNCTION any_scheduler scheduler_by_name(char const* name, unsigned workers = 0,
-                                                             char const* asked_by = "") {
+namespace detail {
+
+/// What scheduler_by_name does.
+[[gnu::cold]] DALLY_FUNCTION_WITHIN any_scheduler named(char const* name, unsigned workers, char const* asked_by) {
   if (std::strcmp(name, "threads") == 0) return workers == 0 ? threads{} : threads{workers};
   if (std::strcmp(name, "synchronous") == 0) return synchronous{};
   if (named_scheduler const* const known = named_scheduler::find(name)) return known->make(workers);
@@ -66,6 +64,17 @@ class named_scheduler {
   }
   named_scheduler::refuse_name(
       formatted("%sunknown scheduler \"%s\": allowed are \"threads\", \"synchronous\"", asked_by, name).c_str());
+}
+
+}  // namespace detail
+
+/// The scheduler of that name with that many workers (0: its own choice).
+///
+/// Errors  config_error that lists the names, or says which header brings a scheduler that is not included; `asked_by`
+///         stands in front of it
+[[gnu::cold]] DALLY_FUNCTION any_scheduler scheduler_by_name(char const* name, unsigned workers = 0,
+                                                             char const* asked_by = "") {
+  return detail::named(name, workers, asked_by);
 }
 
 /// The scheduler that these values of DALLY_SCHEDULER and DALLY_WORKERS ask for; null for what is not set.
@@ -81,7 +90,7 @@ class named_scheduler {
              thread_pool::most_workers);
     }
   }
-  return scheduler_by_name(name != nullptr ? name : "threads", count, "DALLY_SCHEDULER: ");
+  return detail::named(name != nullptr ? name : "threads", count, "DALLY_SCHEDULER: ");
 }
 
 /// What the environment asks for: `threads{}` if neither variable is set.

@@ -62,7 +62,7 @@ class counted_values {
 /// Cost    linear
 class collapsed_graph {
  public:
-  [[gnu::cold]] DALLY_FUNCTION explicit collapsed_graph(plan const& graph, visualize_options const& options)
+  [[gnu::cold]] DALLY_FUNCTION_WITHIN explicit collapsed_graph(plan const& graph, visualize_options const& options)
       : graph_{graph},
         options_{options},
         size_{graph.size()},
@@ -103,7 +103,7 @@ class collapsed_graph {
     if (!fits(32)) divide(1);
   }
 
-  [[gnu::cold]] DALLY_FUNCTION void describe(picture_sink& to) {
+  [[gnu::cold]] DALLY_FUNCTION_WITHIN void describe(picture_sink& to) {
     std::uint32_t const groups = groups_.size();
     auto* const all = pool_.take<group>(groups);
     auto* const outputs = pool_.take<std::uint32_t>(size_);
@@ -206,7 +206,7 @@ class collapsed_graph {
     label_.shorten(size);
     return bits;
   }
-  [[gnu::cold]] DALLY_FUNCTION bool fits(std::uint32_t most_arrows) const {
+  [[gnu::cold]] DALLY_FUNCTION_WITHIN bool fits(std::uint32_t most_arrows) const {
     return groups_.size() <= 64 && groups_.size() <= options_.max_nodes && arrows_.size() <= most_arrows;
   }
   // Divides each kind that is not steady into so many stretches, or fewer.

@@ -47,7 +47,7 @@ namespace detail {
 
 /// Writes a label the way Graphviz shows it as it is: backslashes and entities escaped, line ends as \n, other control
 /// characters and bytes that are no UTF-8 as U+FFFD; for DOT text, quotes escaped too.
-[[gnu::cold]] DALLY_FUNCTION void put_label(growing_text& to, std::string_view text, bool in_quotes) {
+[[gnu::cold]] DALLY_FUNCTION_WITHIN void put_label(growing_text& to, std::string_view text, bool in_quotes) {
   for (std::size_t size = 0; !text.empty(); text.remove_prefix(size)) {
     char const c = text[0];
     size = character_size(text);
@@ -113,7 +113,7 @@ class dot_text final : public picture_sink {
 /// Writes a whole file or none: beside it first, then renamed.
 ///
 /// Errors  config_error for a path that cannot be written, resource_error when the disk refuses; no file is left
-[[gnu::cold]] DALLY_FUNCTION void write_file(char const* path, std::string_view text) {
+[[gnu::cold]] DALLY_FUNCTION_WITHIN void write_file(char const* path, std::string_view text) {
   struct stat existing = {};
   // What is no file, a pipe or a device, cannot be replaced and is written to.
   bool const special = ::stat(path, &existing) == 0 && !S_ISREG(existing.st_mode);
@@ -152,7 +152,8 @@ using picture_renderer = void (*)(growing_text& to, plan const& graph, visualize
                                   std::string_view format);
 inline constinit picture_renderer render_picture = nullptr;
 
-[[gnu::cold]] DALLY_FUNCTION void draw(std::string_view path, plan const& graph, visualize_options const& options) {
+[[gnu::cold]] DALLY_FUNCTION_WITHIN void draw(std::string_view path, plan const& graph,
+                                              visualize_options const& options) {
   growing_text file, picture;
   file.put(path);
   char const* suffix = std::strrchr(file.c_str(), '.');

@@ -252,8 +252,8 @@ class box_color {
 }
 
 /// Every task as a circle, its result as a box, literals as boxes; an arrow for each use.
-[[gnu::cold]] DALLY_FUNCTION void describe_tasks(picture_sink& to, plan const& graph,
-                                                 visualize_options const& options) {
+[[gnu::cold]] DALLY_FUNCTION_WITHIN void describe_tasks(picture_sink& to, plan const& graph,
+                                                        visualize_options const& options) {
   scratch_pool pool;
   auto* const outputs = pool.take<std::uint32_t>(graph.size());
   std::uint64_t const extent = count_outputs(graph, outputs) + count_arrows(graph) + graph.size() * std::uint64_t{3};
