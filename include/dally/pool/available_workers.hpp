@@ -54,8 +54,8 @@ inline unsigned smaller_limit(unsigned a, unsigned b) noexcept { return a == 0 |
 /// The least limit of the cgroup `path` (`/a/b`) below `root` and `hierarchy` and of those around it, in the words of
 /// version 2 or 1. In a container `path` may be the host's: then its folders are missing and the top is the container's
 /// own.
-[[gnu::cold]] DALLY_FUNCTION unsigned path_cpu_limit(char const* root, char const* hierarchy,
-                                                     char const* path) noexcept {
+[[gnu::cold]] DALLY_FUNCTION_WITHIN unsigned path_cpu_limit(char const* root, char const* hierarchy,
+                                                            char const* path) noexcept {
   char folder[4608];                         // longer than any path that can be opened
   constexpr auto most = sizeof folder - 32;  // the names of files fit behind it
   auto const top = std::strlen(root) + std::strlen(hierarchy);
@@ -93,19 +93,19 @@ inline unsigned smaller_limit(unsigned a, unsigned b) noexcept { return a == 0 |
     char* const controllers = std::strchr(line, ':');
     char* const path = controllers != nullptr ? std::strchr(controllers + 1, ':') : nullptr;
     if (path == nullptr) continue;
-    char const* own = "/unified";
-    char const* shared = "";
+    char const* hierarchies[] = {"/unified", ""};
     if (path != controllers + 1) {
       *controllers = *path = ',';
       char const* const cpu = std::strstr(controllers, ",cpu,");
       if (cpu == nullptr || cpu >= path) continue;
       *controllers = '/';
-      own = controllers;
-      shared = "/cpu";
+      hierarchies[0] = controllers;
+      hierarchies[1] = "/cpu";
     }
     *path = '\0';
-    limit = detail::smaller_limit(limit, detail::path_cpu_limit(cgroup_root, own, path + 1));
-    limit = detail::smaller_limit(limit, detail::path_cpu_limit(cgroup_root, shared, path + 1));
+    for (char const* const hierarchy : hierarchies) {
+      limit = detail::smaller_limit(limit, detail::path_cpu_limit(cgroup_root, hierarchy, path + 1));
+    }
   }
   std::fclose(groups);
   return limit;
