@@ -77,20 +77,21 @@ constexpr bool is_identifier_char(char c) {
   char const* at = begin;
   while (at != end) {
     char const c = *at;
+    bool const opens = c == '(' || c == '<' || c == '[' || c == '{';
+    char const* after = opens ? past_group(at, end) : at + 1;
     if (c == '(') {
       if (length_at(at, end, "(anonymous ") != 0 || length_at(at, end, "(lambda at ") != 0 ||
           (at - start == 8 && length_at(start, end, "decltype") != 0) ||
           (at - begin >= 9 && length_at(at - 9, end, "decltype ") != 0)) {
-        at = past_group(at, end);
+        at = after;
       } else if (at == begin) {  // a cast: (int (*)(int))f
-        start = at = past_group(at, end);
+        start = at = after;
       } else if (at == start) {  // a declarator around the name: int (*f<int>(int))(double)
         char const* pointer = at;
         while (pointer != end && *pointer != '*' && *pointer != '&') ++pointer;
         if (pointer == end) break;
         begin = start = at = pointer + 1;
       } else {  // parameters: of the function itself, or of one around it
-        char const* after = past_group(at, end);
         while (after != end && *after != ':' && *after != '[') ++after;
         if (length_at(after, end, "::") == 0) break;
         start = at = after + 2;
@@ -100,12 +101,9 @@ constexpr bool is_identifier_char(char c) {
                (at + 8 == end || !is_identifier_char(at[8]))) {
       in_operator = true;
       at = past_operator_symbol(at + 8, end);
-    } else if (c == '<' || c == '[' || c == '{') {
-      if (length_at(at, end, "{lambda(") != 0) in_closure = true;
-      at = past_group(at, end);
     } else {
-      if (length_at(at, end, "$_") != 0) in_closure = true;
-      ++at;
+      if (length_at(at, end, "{lambda(") != 0 || length_at(at, end, "$_") != 0) in_closure = true;
+      at = after;
       if (c == ' ' && !in_operator) start = at;
     }
   }
@@ -345,20 +343,13 @@ class elf_file {
   }
 
  private:
-  bool read(std::uintptr_t offset, void* to, std::size_t size) const noexcept {
-    return read_some(offset, to, size) == size;
+  /// Reads up to `size` bytes; returns how many there were. What does not fit off_t is negative, and refused.
+  std::size_t read_some(std::uintptr_t offset, void* to, std::size_t size) const noexcept {
+    auto const got = ::pread(descriptor_, to, size, static_cast<off_t>(offset));
+    return got < 0 ? 0 : static_cast<std::size_t>(got);
   }
-
-  /// Reads up to `size` bytes; returns how many there were.
-  [[gnu::cold]] DALLY_FUNCTION std::size_t read_some(std::uintptr_t offset, void* to, std::size_t size) const noexcept {
-    std::size_t done = 0;
-    while (done < size && offset + done >= offset) {  // what does not fit off_t is negative, and refused
-      auto const got =
-          ::pread(descriptor_, static_cast<char*>(to) + done, size - done, static_cast<off_t>(offset + done));
-      if (got <= 0) break;
-      done += static_cast<std::size_t>(got);
-    }
-    return done;
+  [[gnu::cold]] DALLY_FUNCTION bool read(std::uintptr_t offset, void* to, std::size_t size) const noexcept {
+    return read_some(offset, to, size) == size;
   }
 
   [[gnu::cold]] DALLY_FUNCTION_WITHIN bool read_entry(std::uintptr_t table, std::uintptr_t index, void* entry,
@@ -477,14 +468,15 @@ class elf_file {
   static std::atomic<known_function*> lists[128]{};
   auto& list = lists[(reinterpret_cast<std::uintptr_t>(address) >> 4u) % 128];
   auto* first = list.load(std::memory_order_acquire);  // partner: the swap below
-  for (auto* known = first; known != nullptr; known = known->next) {
-    if (known->address == address) return text_of(known->name.data(), known->name.size());
+  auto* known = first;
+  while (known != nullptr && known->address != address) known = known->next;
+  if (known == nullptr) {
+    known = new known_function{address, detail::find_function_name(address), first};
+    // Releases it to the load above. Another thread may add the same function meanwhile: twice is harmless.
+    while (!list.compare_exchange_weak(known->next, known, std::memory_order_release, std::memory_order_relaxed)) {
+    }
   }
-  auto* const found = new known_function{address, detail::find_function_name(address), first};
-  // Releases `found` to the load above. Another thread may add the same function meanwhile: twice is harmless.
-  while (!list.compare_exchange_weak(found->next, found, std::memory_order_release, std::memory_order_relaxed)) {
-  }
-  return text_of(found->name.data(), found->name.size());
+  return text_of(known->name.data(), known->name.size());
 }
 
 }  // namespace dally
