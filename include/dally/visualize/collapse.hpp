@@ -98,9 +98,10 @@ class collapsed_graph {
     for (std::uint32_t k = 0; k < kinds_.size(); ++k) {
       stretches_[k].steady = stretches_[k].most < std::uint64_t{2} * ~stretches_[k].not_least;
     }
-    divide(12);
-    if (!fits(32)) divide(6);
-    if (!fits(32)) divide(1);
+    for (std::uint32_t const bands : {12U, 6U, 1U}) {
+      divide(bands);
+      if (fits(32)) break;
+    }
   }
 
   [[gnu::cold]] DALLY_FUNCTION_WITHIN void describe(picture_sink& to) {

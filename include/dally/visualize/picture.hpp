@@ -73,23 +73,25 @@ class growing_text : private scratch_memory {
   }
   void put(std::string_view piece) { put(piece.data(), piece.size()); }
 
-  /// The pattern, in which `%s` stands for a `char const*`, `%v` for a pointer and a size, `%c` for a char, `%u` for an
-  /// unsigned number and `%n` for one written for readers, 1,000,000.
+  /// The pattern, in which `%s` stands for a `char const*`, `%v` for a pointer and a size, `%b` for a box_name, `%u` for
+  /// an unsigned number and `%n` for one written for readers, 1,000,000.
   [[gnu::cold]] DALLY_FUNCTION void print(char const* pattern, ...) {
     std::va_list arguments;
     va_start(arguments, pattern);
     for (char const* rest = pattern; *rest != '\0';) {
+      char digits[16];
       std::size_t size = std::strcspn(rest, "%");
+      char const* piece = rest;
+      rest += size;
       if (size == 0) {
-        char digits[16];
-        char* first = digits + sizeof digits;
-        char const* piece = nullptr;
         char const what = rest[1];
+        rest += 2;
         if (what == 's' || what == 'v') {
           piece = va_arg(arguments, char const*);
           size = what == 's' ? std::strlen(piece) : va_arg(arguments, std::size_t);
         } else {
           unsigned number = va_arg(arguments, unsigned);
+          char* first = digits + sizeof digits;
           if (what == 'c') {
             *--first = static_cast<char>(number);
           } else {
@@ -103,12 +105,8 @@ class growing_text : private scratch_memory {
           piece = first;
           size = static_cast<std::size_t>(digits + sizeof digits - first);
         }
-        put(piece, size);
-        rest += 2;
-      } else {
-        put(rest, size);
-        rest += size;
       }
+      put(piece, size);
     }
     va_end(arguments);
   }
