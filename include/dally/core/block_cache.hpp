@@ -118,10 +118,7 @@ class block_cache {
     // Map one block more than asked and cut both ends off: mmap aligns to pages only.
     std::size_t const mapped = bytes + block_bytes;
     void* const raw = ::mmap(nullptr, mapped, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    if (raw == MAP_FAILED) {
-      int const why = errno;
-      throw resource_error{formatted("the system refused %zu bytes of memory for a graph", bytes), why};
-    }
+    if (raw == MAP_FAILED) refuse(&throw_refused, "the system refused %zu bytes of memory for a graph", bytes);
     auto const first = reinterpret_cast<std::uintptr_t>(raw);
     std::uintptr_t const aligned = (first + block_bytes - 1) & ~(std::uintptr_t{block_bytes} - 1);
     if (aligned != first) ::munmap(raw, aligned - first);

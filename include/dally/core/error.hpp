@@ -1,9 +1,11 @@
 #pragma once
 
+#include <cerrno>
 #include <stdexcept>
 #include <string>
 #include <utility>
 
+#include "dally/core/function.hpp"
 #include "dally/core/key.hpp"
 
 namespace dally {
@@ -38,12 +40,16 @@ class cancelled : public error {
 class resource_error : public error {
  public:
   resource_error(std::string const& what, int code) : error{what}, code_{code} {}
+  resource_error(char const* what, int code) : error{what}, code_{code} {}
 
   [[nodiscard]] int code() const noexcept { return code_; }
 
  private:
   int code_;
 };
+
+/// Throws a resource_error with this text and errno: for refuse, which keeps errno.
+[[noreturn, gnu::cold]] DALLY_FUNCTION void throw_refused(char const* what) { throw resource_error{what, errno}; }
 
 /// An error that speaks of one task.
 class task_failure : public error {

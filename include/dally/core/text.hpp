@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cerrno>
 #include <cstdarg>
 #include <cstddef>
 #include <cstdint>
@@ -75,14 +76,17 @@ template <class E>
   throw E{what};
 }
 
-/// Throws what printf would print: `refuse(&throw_saying<config_error>, "a pool of %u workers", n)`.
+/// Throws what printf would print: `refuse(&throw_saying<config_error>, "a pool of %u workers", n)`. The thrower finds
+/// errno as it was.
 [[noreturn, gnu::cold, gnu::format(printf, 2, 3)]] DALLY_FUNCTION void refuse(void (*thrower)(char const* what),
                                                                               char const* format, ...) {
+  int const error = errno;
   std::va_list values;
   va_start(values, format);
   detail::freed_text printed{nullptr};
   detail::print(printed, format, values);
   va_end(values);
+  errno = error;
   thrower(printed.text);
   std::abort();  // throwers throw
 }

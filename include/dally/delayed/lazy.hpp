@@ -212,7 +212,8 @@ std::basic_ostream<char, Traits>& operator<<(std::basic_ostream<char, Traits>& o
 namespace detail {
 
 [[noreturn, gnu::cold]] DALLY_FUNCTION void throw_empty_handle() {
-  throw graph_error{"an empty lazy was used: it was default-constructed or moved from; assign a recorded value first"};
+  throw_saying<graph_error>(
+      "an empty lazy was used: it was default-constructed or moved from; assign a recorded value first");
 }
 
 template <class T>

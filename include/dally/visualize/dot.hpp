@@ -143,8 +143,9 @@ class dot_text final : public picture_sink {
     failed = errno;
   }
   if (opened && !special) ::unlink(beside.c_str());
-  if (opened) throw resource_error{formatted("writing \"%s\" failed: %s", path, std::strerror(failed)), failed};
-  refuse(&throw_saying<config_error>, "cannot write \"%s\": %s", path, std::strerror(failed));
+  errno = failed;
+  refuse(opened ? &throw_refused : &throw_saying<config_error>,
+         opened ? "writing \"%s\" failed: %s" : "cannot write \"%s\": %s", path, std::strerror(failed));
 }
 
 /// How <dally/visualize.hpp> enters: writes the bytes of a picture.
