@@ -84,12 +84,12 @@ inline void run_on(execution& job, any_scheduler const& chosen) {
   chosen.run_copy(job);
 }
 
-/// Runs one job to its end, on the default scheduler if `chosen` is empty. Errors: see execution::finish; of them
-/// last_failure() tells, and `noted` is true.
-DALLY_FUNCTION void run_to_end(execution& job, any_scheduler const& chosen, bool& noted) {
+/// Runs one job to its end, on the default scheduler if `chosen` is null or empty. Errors: see execution::finish; of
+/// them last_failure() tells, and `noted` is true.
+DALLY_FUNCTION void run_to_end(execution& job, any_scheduler const* chosen, bool& noted) {
   try {
-    if (chosen) {
-      run_on(job, chosen);
+    if (chosen != nullptr && *chosen) {
+      run_on(job, *chosen);
     } else {
       run_on(job, default_scheduler());
     }
@@ -134,13 +134,14 @@ auto values_of(execution& job, Args const&... args) {
   }
 }
 
-/// A run as `how` says: an any_scheduler, which may be empty, or compute_options.
-inline execution begin_run(plan const& of, any_scheduler const&) { return execution{of}; }
+/// A run as `how` says: a scheduler, which may be null or empty, or compute_options.
+using scheduler_or_null = any_scheduler const*;
+inline execution begin_run(plan const& of, scheduler_or_null) { return execution{of}; }
 inline execution begin_run(plan const& of, compute_options const& options) {
   return execution{of, options.observers, options.stop};
 }
-inline any_scheduler const& scheduler_in(any_scheduler const& scheduler) { return scheduler; }
-inline any_scheduler const& scheduler_in(compute_options const& options) { return options.scheduler; }
+inline scheduler_or_null scheduler_in(scheduler_or_null scheduler) { return scheduler; }
+inline scheduler_or_null scheduler_in(compute_options const& options) { return &options.scheduler; }
 
 /// A run of a plan, as `how` says, to its end. What its making throws besides a task's exception is no task's:
 /// last_failure() is none.
@@ -257,7 +258,7 @@ auto persist_values(How const& how, lazy<T> const&... lazies) {
 template <class... Args>
   requires detail::values_first<Args...>
 auto compute(Args const&... args) {
-  return detail::compute_values(any_scheduler{}, args...);
+  return detail::compute_values(detail::scheduler_or_null{}, args...);
 }
 /// The same, as the options say: `compute({.scheduler = threads{4}}, x, y)`.
 template <class... Args>
@@ -267,13 +268,14 @@ auto compute(compute_options const& options, Args const&... args) {
 /// The same, on this scheduler: `compute(threads{4}, x, y)`.
 template <scheduler S, class... Args>
 auto compute(S const& scheduler, Args const&... args) {
-  return detail::compute_values(detail::owned(scheduler), args...);
+  any_scheduler const own = detail::owned(scheduler);
+  return detail::compute_values(&own, args...);
 }
 
 /// Runs now; a tuple of lazies whose values are already there and are not computed again.
 template <class... T>
 [[nodiscard]] auto persist(lazy<T> const&... lazies) {
-  return detail::persist_values(any_scheduler{}, lazies...);
+  return detail::persist_values(detail::scheduler_or_null{}, lazies...);
 }
 /// The same, as the options say.
 template <class... T>
@@ -283,7 +285,8 @@ template <class... T>
 /// The same, on this scheduler.
 template <scheduler S, class... T>
 [[nodiscard]] auto persist(S const& scheduler, lazy<T> const&... lazies) {
-  return detail::persist_values(detail::owned(scheduler), lazies...);
+  any_scheduler const own = detail::owned(scheduler);
+  return detail::persist_values(&own, lazies...);
 }
 
 /// A graph planned once, to be run many times: `auto again = prepare(x, y); again(); again(threads{2});`
@@ -303,11 +306,12 @@ class prepared {
   }
 
   /// The values, as compute(args...) returns them.
-  auto operator()() const { return run(any_scheduler{}); }
+  auto operator()() const { return run(detail::scheduler_or_null{}); }
   auto operator()(compute_options const& options) const { return run(options); }
   template <scheduler S>
   auto operator()(S const& scheduler) const {
-    return run(detail::owned(scheduler));
+    any_scheduler const own = detail::owned(scheduler);
+    return run(&own);
   }
 
   [[nodiscard]] plan const& planned() const noexcept { return *plan_; }
@@ -330,7 +334,7 @@ template <class... Args>
 
 template <class T>
 T lazy<T>::compute() const {
-  return detail::compute_values(any_scheduler{}, *this);
+  return detail::compute_values(detail::scheduler_or_null{}, *this);
 }
 template <class T>
 T lazy<T>::compute(compute_options const& options) const {
@@ -340,11 +344,12 @@ template <class T>
 template <class Scheduler>
 T lazy<T>::compute(Scheduler const& chosen) const {
   static_assert(scheduler<Scheduler>, "dally: x.compute(s) takes a scheduler, such as threads{4}, or compute_options");
-  return detail::compute_values(detail::owned(chosen), *this);
+  any_scheduler const own = detail::owned(chosen);
+  return detail::compute_values(&own, *this);
 }
 template <class T>
 lazy<T> lazy<T>::persist() const {
-  return std::get<0>(detail::persist_values(any_scheduler{}, *this));
+  return std::get<0>(detail::persist_values(detail::scheduler_or_null{}, *this));
 }
 template <class T>
 lazy<T> lazy<T>::persist(compute_options const& options) const {
@@ -354,7 +359,8 @@ template <class T>
 template <class Scheduler>
 lazy<T> lazy<T>::persist(Scheduler const& chosen) const {
   static_assert(scheduler<Scheduler>, "dally: x.persist(s) takes a scheduler, such as threads{4}, or compute_options");
-  return std::get<0>(detail::persist_values(detail::owned(chosen), *this));
+  any_scheduler const own = detail::owned(chosen);
+  return std::get<0>(detail::persist_values(&own, *this));
 }
 
 }  // namespace dally
