@@ -48,7 +48,7 @@ class any_scheduler {
     swap(other);
     return *this;
   }
-  ~any_scheduler() {
+  DALLY_FUNCTION_APART ~any_scheduler() {
     if (type_ != nullptr && type_->destroy != nullptr) type_->destroy(storage_[0]);
   }
 
