@@ -197,6 +197,12 @@ class scratch_memory {
     bytes_ = grown;
   }
 
+  /// Room for so many bytes, zero from the first `used`.
+  [[gnu::cold]] DALLY_FUNCTION_APART void extend(std::size_t used, std::size_t bytes) {
+    if (bytes > bytes_) grow(used, bytes);
+    if (bytes > used) std::memset(static_cast<std::byte*>(memory_) + used, 0, bytes - used);
+  }
+
   /// Stands on memory of the caller's, who takes it back before the array ends or is given other memory. Empty so far.
   void stand_on(void* memory, std::size_t bytes) noexcept {
     memory_ = memory;
@@ -260,8 +266,7 @@ class scratch_list : private scratch_memory {
   void pop_back() noexcept { --size_; }
   /// New elements are zero bytes.
   void resize(std::size_t size) {
-    reserve(size);
-    if (size > size_) std::memset(static_cast<void*>(data() + size_), 0, (size - size_) * sizeof(T));
+    extend(size_ * sizeof(T), size * sizeof(T));
     size_ = size;
   }
   /// New elements are indeterminate.
