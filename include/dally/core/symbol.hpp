@@ -395,8 +395,8 @@ class elf_file {
 
   /// Reads the text at `at` of a table of strings; returns its length, 0 if it does not end within the table or is too
   /// long.
-  [[gnu::cold]] DALLY_FUNCTION std::size_t read_name(elf_section const& names, std::uintptr_t at,
-                                                     char (&name)[longest_name]) const noexcept {
+  [[gnu::cold]] DALLY_FUNCTION_WITHIN std::size_t read_name(elf_section const& names, std::uintptr_t at,
+                                                            char (&name)[longest_name]) const noexcept {
     std::uintptr_t offset = 0;
     if (at >= names.size || __builtin_add_overflow(names.offset, at, &offset)) return 0;
     auto const got = read_some(offset, name, names.size - at < longest_name ? names.size - at : longest_name);

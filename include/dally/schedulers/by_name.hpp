@@ -28,7 +28,7 @@ class named_scheduler {
   named_scheduler& operator=(named_scheduler const&) = delete;
 
   /// The one of that name, or null.
-  [[nodiscard, gnu::cold]] DALLY_FUNCTION static named_scheduler const* find(char const* name) noexcept {
+  [[nodiscard, gnu::cold]] DALLY_FUNCTION_WITHIN static named_scheduler const* find(char const* name) noexcept {
     named_scheduler const* s = first_;
     while (s != nullptr && std::strcmp(name, s->name_) != 0) s = s->next_;
     return s;
