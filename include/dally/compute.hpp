@@ -40,12 +40,18 @@ struct failed_task {
 
 namespace detail {
 
-/// What last_failure() tells on this thread. On the heap: most programs never ask.
+/// What last_failure() tells on this thread. On the heap: most failures are never asked for.
 struct noted_failure {
   static constinit inline thread_local failed_task* last = nullptr;
+  /// Null in programs that never ask: they neither note failures nor contain what that takes.
+  using noter = void (*)(node const* task);
+  static constinit inline noter noting = nullptr;
   [[gnu::cold]] DALLY_FUNCTION ~noted_failure() { delete std::exchange(last, nullptr); }
   /// Notes the task, or that it was none.
-  [[gnu::cold, gnu::noinline]] static void note(node const* task) {
+  static void note(node const* task) {
+    if (noting != nullptr) noting(task);
+  }
+  [[gnu::cold]] static void keep(node const* task) {
     static thread_local noted_failure forgotten_at_thread_exit;
     static_cast<void>(forgotten_at_thread_exit);
     delete std::exchange(last, nullptr);
@@ -53,11 +59,18 @@ struct noted_failure {
   }
 };
 
+/// Set before main where last_failure is compiled, and only there: that is why both are templates.
+template <class = void>
+inline bool const failures_are_noted = (noted_failure::noting = &noted_failure::keep, true);
+
 }  // namespace detail
 
 /// The task whose exception was the last to leave a `compute`, `persist` or prepared run on this thread; none if that
-/// was no task's. Of a failure in a nested run, the task of the outermost.
-inline std::optional<failed_task> last_failure() {
+/// was no task's. Of a failure in a nested run, the task of the outermost. Known from when the program or library that
+/// calls this is loaded.
+template <class = void>
+std::optional<failed_task> last_failure() {
+  if (!detail::failures_are_noted<>) return std::nullopt;
   failed_task const* const last = detail::noted_failure::last;
   return last != nullptr ? std::optional{*last} : std::nullopt;
 }
