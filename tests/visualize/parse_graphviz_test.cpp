@@ -116,7 +116,7 @@ TEST_CASE("what Graphviz reads in the text is what the renderer builds", "[parse
   dally::plan const graph{&output, 1};
   visualize_options const options{.color = dally::coloring::kind};
   dally::detail::graphviz_graph built;
-  dally::detail::describe(built, graph, options);
+  dally::detail::describe(built, graph, dally::detail::heeded(options));
   parsed const read{to_dot(options, sum)};
   REQUIRE(read.readable());
   CHECK(read.nodes() == ::agnnodes(built.graph()));

@@ -256,7 +256,7 @@ class collapsed_graph {
 
 /// The picture that these options ask for.
 [[gnu::cold]] DALLY_FUNCTION void describe(picture_sink& to, plan const& graph, visualize_options const& options) {
-  check(options);
+  if (option_rules const* const rules = heeded_rules.load(std::memory_order_relaxed)) rules->check(options);
   if (graph.size() <= options.max_nodes) {
     describe_tasks(to, graph, options);
   } else {

@@ -209,7 +209,7 @@ template <class... Args>
 template <class... Args>
   requires(detail::holds_lazy<Args> && ...)
 [[nodiscard]] std::string to_dot(visualize_options const& options, Args const&... args) {
-  return detail::dot_of(detail::nodes_of(args...), options);
+  return detail::dot_of(detail::nodes_of(args...), detail::heeded(options));
 }
 
 /// Draws the graph that the arguments need into a file; its suffix says the format. Without a path: dally.svg.
@@ -220,27 +220,29 @@ template <class... Args>
   requires(detail::holds_lazy<Args> && ...)
 void visualize(std::string_view path, visualize_options const& options, Args const&... args) {
   auto const nodes = detail::nodes_of(args...);
-  detail::draw_nodes(path, nodes.data(), nodes.size(), options);
+  detail::draw_nodes(path, nodes.data(), nodes.size(), detail::heeded(options));
 }
 template <class... Args>
   requires(detail::holds_lazy<Args> && ...)
 void visualize(std::string_view path, Args const&... args) {
-  visualize(path, visualize_options{}, args...);
+  auto const nodes = detail::nodes_of(args...);
+  detail::draw_nodes(path, nodes.data(), nodes.size(), {});
 }
 template <class First, class... Args>
   requires(detail::holds_lazy<First> && (detail::holds_lazy<Args> && ...))
 void visualize(First const& first, Args const&... args) {
-  visualize("dally.svg", visualize_options{}, first, args...);
+  visualize("dally.svg", first, args...);
 }
 
 template <class T>
 void lazy<T>::visualize(std::string_view path, visualize_options const& options) const {
   node const* const output = detail::node_of(*this);
-  detail::draw_nodes(path, &output, 1, options);
+  detail::draw_nodes(path, &output, 1, detail::heeded(options));
 }
 template <class T>
 void lazy<T>::visualize(std::string_view path) const {
-  visualize(path, visualize_options{});
+  node const* const output = detail::node_of(*this);
+  detail::draw_nodes(path, &output, 1, {});
 }
 
 }  // namespace dally

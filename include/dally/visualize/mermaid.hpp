@@ -96,7 +96,7 @@ template <class... Args>
 template <class... Args>
   requires(detail::holds_lazy<Args> && ...)
 [[nodiscard]] std::string to_mermaid(visualize_options const& options, Args const&... args) {
-  return detail::mermaid_of(detail::nodes_of(args...), options);
+  return detail::mermaid_of(detail::nodes_of(args...), detail::heeded(options));
 }
 
 }  // namespace dally

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <atomic>
 #include <cstdarg>
 #include <cstddef>
 #include <cstdint>
@@ -73,8 +74,8 @@ class growing_text : private scratch_memory {
   }
   void put(std::string_view piece) { put(piece.data(), piece.size()); }
 
-  /// The pattern, in which `%s` stands for a `char const*`, `%v` for a pointer and a size, `%b` for a box_name, `%u` for
-  /// an unsigned number and `%n` for one written for readers, 1,000,000.
+  /// The pattern, in which `%s` stands for a `char const*`, `%v` for a pointer and a size, `%b` for a box_name, `%u`
+  /// for an unsigned number and `%n` for one written for readers, 1,000,000.
   [[gnu::cold]] DALLY_FUNCTION void print(char const* pattern, ...) {
     std::va_list arguments;
     va_start(arguments, pattern);
@@ -164,28 +165,20 @@ inline constexpr char node_look[] =
     "fontname=Helvetica, style=filled, fillcolor=\"#eef3f8\", color=\"#47617a\", width=0.3, height=0.3";
 inline constexpr char edge_look[] = "fontname=Helvetica, fontsize=11, color=\"#47617a\", arrowsize=0.7";
 
-/// The colour of a kind where that is asked for: a light one, as `#b0c8f6`, that depends on the kind alone.
-class box_color {
- public:
-  [[gnu::cold]] DALLY_FUNCTION char const* of(std::string_view kind, visualize_options const& options) {
-    if (options.color == coloring::none) return nullptr;
-    unsigned hash = 2166136261U;  // FNV-1a
-    for (char const c : kind) hash = (hash ^ static_cast<unsigned char>(c)) * 16777619U;
-    // Its hue, of 1536: red, green and blue each rise, stay, fall and rest, a third of the way behind one another.
-    unsigned const hue = (hash >> 16 ^ hash) * 3;
-    for (unsigned i = 0; i < 3; ++i) {
-      int const turn = static_cast<int>((hue + 1024 * i) % 1536) - 768;
-      int const away = (turn < 0 ? -turn : turn) - 256;
-      int const light = 160 + (away < 0 ? 0 : away > 256 ? 256 : away) * 86 / 256;
-      text_[1 + 2 * i] = "0123456789abcdef"[light >> 4];
-      text_[2 + 2 * i] = "0123456789abcdef"[light & 15];
-    }
-    return text_;
+/// The colour of a kind: a light one, as `#b0c8f6`, that depends on the kind alone. `text` begins with '#'.
+[[gnu::cold]] DALLY_FUNCTION void write_color(char (&text)[8], std::string_view kind) {
+  unsigned hash = 2166136261U;  // FNV-1a
+  for (char const c : kind) hash = (hash ^ static_cast<unsigned char>(c)) * 16777619U;
+  // Its hue, of 1536: red, green and blue each rise, stay, fall and rest, a third of the way behind one another.
+  unsigned const hue = (hash >> 16 ^ hash) * 3;
+  for (unsigned i = 0; i < 3; ++i) {
+    int const turn = static_cast<int>((hue + 1024 * i) % 1536) - 768;
+    int const away = (turn < 0 ? -turn : turn) - 256;
+    int const light = 160 + (away < 0 ? 0 : away > 256 ? 256 : away) * 86 / 256;
+    text[1 + 2 * i] = "0123456789abcdef"[light >> 4];
+    text[2 + 2 * i] = "0123456789abcdef"[light & 15];
   }
-
- private:
-  char text_[8] = "#";
-};
+}
 
 /// Refuses a word that is none of a list's, which commas and spaces separate.
 [[gnu::cold]] DALLY_FUNCTION void check_word(char const* option, std::string_view given, char const* allowed) {
@@ -204,6 +197,36 @@ class box_color {
   if (!options.engine.empty()) check_word("engine", options.engine, "dot, neato, fdp, sfdp, circo, twopi, osage");
   if (options.max_nodes == 0) throw_saying<config_error>("max_nodes 0: at least 1 is needed to draw anything");
 }
+
+/// What only options that a program gives can ask for.
+struct option_rules {
+  void (*check)(visualize_options const& options);
+  void (*write_color)(char (&text)[8], std::string_view kind);
+};
+inline constexpr option_rules rules_of_options{&check, &write_color};
+
+/// Null in programs that give no options: they do not contain those rules.
+inline constinit std::atomic<option_rules const*> heeded_rules{nullptr};
+
+/// Options that a program gives, from here on heeded.
+inline visualize_options const& heeded(visualize_options const& options) noexcept {
+  heeded_rules.store(&rules_of_options, std::memory_order_relaxed);  // a constant: there is nothing to publish
+  return options;
+}
+
+/// The colour of a kind where that is asked for.
+class box_color {
+ public:
+  [[gnu::cold]] DALLY_FUNCTION char const* of(std::string_view kind, visualize_options const& options) {
+    option_rules const* const rules = heeded_rules.load(std::memory_order_relaxed);
+    if (options.color == coloring::none || rules == nullptr) return nullptr;
+    rules->write_color(text_, kind);
+    return text_;
+  }
+
+ private:
+  char text_[8] = "#";
+};
 
 /// Begins a picture of that many boxes and arrows.
 [[gnu::cold]] DALLY_FUNCTION void begin_picture(picture_sink& to, visualize_options const& options,
