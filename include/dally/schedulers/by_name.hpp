@@ -23,27 +23,40 @@ class named_scheduler {
   named_scheduler(char const* name, any_scheduler (*maker)(unsigned workers)) noexcept
       : name_{name}, make_{maker}, next_{first_} {
     first_ = this;
+    others = &choose;
   }
   named_scheduler(named_scheduler const&) = delete;
   named_scheduler& operator=(named_scheduler const&) = delete;
 
   /// The one of that name, or null.
-  [[nodiscard, gnu::cold]] DALLY_FUNCTION_WITHIN static named_scheduler const* find(char const* name) noexcept {
+  [[nodiscard, gnu::cold]] DALLY_FUNCTION static named_scheduler const* find(char const* name) noexcept {
     named_scheduler const* s = first_;
     while (s != nullptr && std::strcmp(name, s->name_) != 0) s = s->next_;
     return s;
   }
   [[nodiscard]] any_scheduler make(unsigned workers) const { return make_(workers); }
 
-  /// Says what a name may be; `so_far` is what stands before it.
-  [[noreturn, gnu::cold]] DALLY_FUNCTION static void refuse_name(char const* so_far,
-                                                                 named_scheduler const* next = first_) {
-    if (next != nullptr) refuse_name(formatted("%s, \"%s\"", so_far, next->name_).c_str(), next->next_);
-    refuse(&throw_saying<config_error>, "%s%s", so_far,
-           find("processes") == nullptr ? " and, with <dally/processes.hpp>, \"processes\"" : "");
+  /// Makes one of these, or refuses the name; null where there are none, so that programs do without what that takes.
+  using chooser = any_scheduler (*)(char const* name, unsigned workers, char const* asked_by);
+  static constinit inline chooser others = nullptr;
+
+  [[noreturn, gnu::cold]] DALLY_FUNCTION_APART static void refuse_processes(char const* asked_by) {
+    refuse(&throw_saying<config_error>,
+           "%sthe scheduler \"processes\" is not in this program: include <dally/processes.hpp>", asked_by);
   }
 
  private:
+  [[gnu::cold]] DALLY_FUNCTION static any_scheduler choose(char const* name, unsigned workers, char const* asked_by) {
+    if (named_scheduler const* const known = find(name)) return known->make(workers);
+    if (std::strcmp(name, "processes") == 0) refuse_processes(asked_by);
+    std::string allowed = "\"threads\", \"synchronous\"";
+    for (named_scheduler const* s = first_; s != nullptr; s = s->next_) {
+      allowed = formatted("%s, \"%s\"", allowed.c_str(), s->name_);
+    }
+    refuse(&throw_saying<config_error>, "%sunknown scheduler \"%s\": allowed are %s%s", asked_by, name, allowed.c_str(),
+           find("processes") == nullptr ? " and, with <dally/processes.hpp>, \"processes\"" : "");
+  }
+
   static constinit inline named_scheduler const* first_ = nullptr;
 
   char const* name_;
@@ -57,13 +70,12 @@ namespace detail {
 [[gnu::cold]] DALLY_FUNCTION_WITHIN any_scheduler named(char const* name, unsigned workers, char const* asked_by) {
   if (std::strcmp(name, "threads") == 0) return workers == 0 ? threads{} : threads{workers};
   if (std::strcmp(name, "synchronous") == 0) return synchronous{};
-  if (named_scheduler const* const known = named_scheduler::find(name)) return known->make(workers);
-  if (std::strcmp(name, "processes") == 0) {
-    refuse(&throw_saying<config_error>,
-           "%sthe scheduler \"processes\" is not in this program: include <dally/processes.hpp>", asked_by);
-  }
-  named_scheduler::refuse_name(
-      formatted("%sunknown scheduler \"%s\": allowed are \"threads\", \"synchronous\"", asked_by, name).c_str());
+  if (named_scheduler::others != nullptr) return named_scheduler::others(name, workers, asked_by);
+  if (std::strcmp(name, "processes") == 0) named_scheduler::refuse_processes(asked_by);
+  refuse(&throw_saying<config_error>,
+         "%sunknown scheduler \"%s\": allowed are \"threads\", \"synchronous\" and, with <dally/processes.hpp>, "
+         "\"processes\"",
+         asked_by, name);
 }
 
 }  // namespace detail
