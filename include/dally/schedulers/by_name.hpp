@@ -40,7 +40,7 @@ class named_scheduler {
   using chooser = any_scheduler (*)(char const* name, unsigned workers, char const* asked_by);
   static constinit inline chooser others = nullptr;
 
-  [[noreturn, gnu::cold]] DALLY_FUNCTION_APART static void refuse_processes(char const* asked_by) {
+  [[noreturn, gnu::cold]] DALLY_FUNCTION_WITHIN static void refuse_processes(char const* asked_by) {
     refuse(&throw_saying<config_error>,
            "%sthe scheduler \"processes\" is not in this program: include <dally/processes.hpp>", asked_by);
   }
