@@ -226,7 +226,7 @@ template <class... Args>
   requires(detail::holds_lazy<Args> && ...)
 void visualize(std::string_view path, Args const&... args) {
   auto const nodes = detail::nodes_of(args...);
-  detail::draw_nodes(path, nodes.data(), nodes.size(), {});
+  detail::draw_nodes(path, nodes.data(), nodes.size(), detail::default_options);
 }
 template <class First, class... Args>
   requires(detail::holds_lazy<First> && (detail::holds_lazy<Args> && ...))
@@ -242,7 +242,7 @@ void lazy<T>::visualize(std::string_view path, visualize_options const& options)
 template <class T>
 void lazy<T>::visualize(std::string_view path) const {
   node const* const output = detail::node_of(*this);
-  detail::draw_nodes(path, &output, 1, {});
+  detail::draw_nodes(path, &output, 1, detail::default_options);
 }
 
 }  // namespace dally

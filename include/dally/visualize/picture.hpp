@@ -32,6 +32,10 @@ struct visualize_options {
                                  ///< size, dot up to 500 boxes and arrows together, above that sfdp
 };
 
+namespace detail {
+inline constexpr visualize_options default_options{};
+}  // namespace detail
+
 /// How a box of a picture is called: `t0`.
 class box_name {
  public:
