@@ -23,13 +23,18 @@ namespace detail {
 
 // Characters and indices rather than searches of std::string_view: all of this is compiled into every program.
 
-/// The length of `literal` if the text begins with it, else 0.
-[[gnu::cold]] DALLY_FUNCTION constexpr std::size_t length_at(char const* text, char const* end, char const* literal) {
-  std::size_t length = 0;
-  for (; literal[length] != '\0'; ++length) {
-    if (text + length == end || text[length] != literal[length]) return 0;
+/// The length of the first of these literals, between which `|` stands, that the text begins with, else 0.
+[[gnu::cold]] DALLY_FUNCTION constexpr std::size_t length_at(char const* text, char const* end, char const* literals) {
+  for (std::size_t length = 0;; ++literals) {
+    if (*literals == '\0' || *literals == '|') return length;
+    if (text + length != end && text[length] == *literals) {
+      ++length;
+      continue;
+    }
+    while (*literals != '\0' && *literals != '|') ++literals;
+    if (*literals == '\0') return 0;
+    length = 0;
   }
-  return length;
 }
 
 /// Past the bracket that closes the one at `open`; the text's end if none does.
@@ -52,7 +57,7 @@ namespace detail {
 
 /// Past what follows `operator` in a name: `()`, `[]`, `<=>`, `""`; nothing for a conversion.
 [[gnu::cold]] DALLY_FUNCTION constexpr char const* past_operator_symbol(char const* at, char const* end) {
-  if (length_at(at, end, "()") != 0 || length_at(at, end, "[]") != 0) return at + 2;
+  if (length_at(at, end, "()|[]") != 0) return at + 2;
   for (; at != end; ++at) {
     char const* symbol = "+-*/%^&|~!=<>,\"";
     while (*symbol != '\0' && *symbol != *at) ++symbol;
@@ -80,7 +85,7 @@ constexpr bool is_identifier_char(char c) {
     bool const opens = c == '(' || c == '<' || c == '[' || c == '{';
     char const* after = opens ? past_group(at, end) : at + 1;
     if (c == '(') {
-      if (length_at(at, end, "(anonymous ") != 0 || length_at(at, end, "(lambda at ") != 0 ||
+      if (length_at(at, end, "(anonymous |(lambda at ") != 0 ||
           (at - start == 8 && length_at(start, end, "decltype") != 0) ||
           (at - begin >= 9 && length_at(at - 9, end, "decltype ") != 0)) {
         at = after;
@@ -102,7 +107,7 @@ constexpr bool is_identifier_char(char c) {
       in_operator = true;
       at = past_operator_symbol(at + 8, end);
     } else {
-      if (length_at(at, end, "{lambda(") != 0 || length_at(at, end, "$_") != 0) in_closure = true;
+      if (length_at(at, end, "{lambda(|$_") != 0) in_closure = true;
       at = after;
       if (c == ' ' && !in_operator) start = at;
     }
