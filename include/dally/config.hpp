@@ -36,7 +36,7 @@ class scoped_scheduler {
 };
 
 /// What runs a compute that was given no scheduler: the scope's, else the environment's, else `threads{}`.
-[[gnu::cold]] DALLY_FUNCTION any_scheduler default_scheduler() {
+[[gnu::cold]] DALLY_FUNCTION_WITHIN any_scheduler default_scheduler() {
   if (any_scheduler const* const scoped = scoped_scheduler::current()) return *scoped;
   return scheduler_of_environment();
 }
