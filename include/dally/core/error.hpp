@@ -1,5 +1,6 @@
 #pragma once
 
+#include <atomic>
 #include <cerrno>
 #include <stdexcept>
 #include <string>
@@ -33,6 +34,20 @@ class cancelled : public error {
  public:
   using error::error;
 };
+
+namespace detail {
+
+[[noreturn, gnu::cold]] DALLY_FUNCTION void throw_cancelled() {
+  throw cancelled{"the run was cancelled before all of its tasks had run: a stop was requested"};
+}
+
+/// throw_cancelled, from when a run may be stopped; null in programs without such runs, which do not contain it.
+inline constinit std::atomic<void (*)()> cancelling{nullptr};
+inline void may_cancel() noexcept {
+  cancelling.store(&throw_cancelled, std::memory_order_relaxed);  // a constant: there is nothing to publish
+}
+
+}  // namespace detail
 
 /// The system refused threads, processes, descriptors, memory or disk.
 ///

@@ -48,6 +48,7 @@ class execution {
     if (stop.stop_possible()) {
       stop_token_ = &stop;
       asked_to_stop_ = [](execution const& job) noexcept { return job.stop_token_->stop_requested(); };
+      detail::may_cancel();
     }
     for (observer const* const o : observers) {
       if (o == nullptr)
@@ -391,6 +392,7 @@ class execution {
     outer_ = &outer;
     outermost_ = outer.outer_ == nullptr ? &outer : outer.outermost_;
     scheduler_ = outer.scheduler_;
+    detail::may_cancel();
     // However deep runs are nested, two of them are asked: those between are, when the run in them has ended.
     asked_to_stop_ = [](execution const& job) noexcept {
       return job.outer_->failed_.load(std::memory_order_relaxed) || job.outermost_->stopped();
@@ -457,7 +459,8 @@ class execution {
     bool const stop_seen = stopped();
     end_observation(stop_seen ? outcome::skipped : outcome::failed);
     if (stop_on_interrupt::received_so_far() != interrupts_) stop_on_interrupt::handle();
-    if (stop_seen) throw cancelled{"the run was cancelled before all of its tasks had run: a stop was requested"};
+    auto* const throw_cancelled = detail::cancelling.load(std::memory_order_relaxed);
+    if (stop_seen && throw_cancelled != nullptr) throw_cancelled();
     refuse(&throw_saying<error>,
            "the scheduler returned before all %u tasks had run: it must step every node that becomes ready",
            unsigned{size()});

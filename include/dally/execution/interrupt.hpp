@@ -4,6 +4,7 @@
 #include <csignal>
 #include <mutex>
 
+#include "dally/core/error.hpp"
 #include "dally/core/process.hpp"
 
 namespace dally {
@@ -18,6 +19,7 @@ class stop_on_interrupt {
   stop_on_interrupt() {
     std::lock_guard const lock{process_state::instance().mutex};
     if (guards_++ != 0) return;
+    detail::may_cancel();
     handled_.store(received_.load(std::memory_order_relaxed), std::memory_order_relaxed);
     struct sigaction action = {};
     action.sa_handler = &received;
