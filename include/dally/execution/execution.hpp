@@ -214,7 +214,8 @@ class execution {
   ///
   /// Errors  std::bad_alloc, resource_error; then nothing has changed
   template <class IsDone, class IsHeld>
-  [[gnu::cold]] void prepare_steps(scratch_list<node_id>& ready, IsDone&& is_done, IsHeld&& is_held) {
+  [[gnu::cold, gnu::always_inline]] void prepare_steps(scratch_list<node_id>& ready, IsDone&& is_done,
+                                                       IsHeld&& is_held) {
     plan::links const& links = plan_.linked();
     ready.clear();
     ready.reserve(plan_.size());

@@ -72,7 +72,7 @@ class thread_pool {
  public:
   static constexpr unsigned most_workers = 4096;
 
-  [[gnu::cold]] DALLY_FUNCTION explicit thread_pool(unsigned workers) : size_{workers} {
+  [[gnu::cold]] DALLY_FUNCTION_WITHIN explicit thread_pool(unsigned workers) : size_{workers} {
     if (workers == 0 || workers > most_workers) {
       refuse(&throw_saying<config_error>, "a pool of %u workers: between 1 and %u are allowed", workers, most_workers);
     }
@@ -249,7 +249,7 @@ class thread_pool {
     }
 
     // Begins counted as a searcher.
-    [[gnu::cold]] DALLY_FUNCTION void run(unsigned index) noexcept {
+    [[gnu::cold]] DALLY_FUNCTION_WITHIN void run(unsigned index) noexcept {
       try {
         mine_ = lend_list();
       } catch (std::bad_alloc const&) {  // then it asks again when it opens something

@@ -46,7 +46,7 @@ class crew_run final : public shared_work {
   [[gnu::cold]] DALLY_FUNCTION ~crew_run() { delete[] slots_; }
 
   /// The caller's part, as worker 0.
-  [[gnu::cold]] DALLY_FUNCTION void run() {
+  [[gnu::cold]] DALLY_FUNCTION_WITHIN void run() {
     bool const to_be_looked_after = pool_.open(*this);
     if (job_.is_watched()) {
       go_over();  // observers slow every task down
@@ -209,7 +209,7 @@ class crew_run final : public shared_work {
 
   /// Looks for a partner, or shares the next nodes with the one who is here, if that is worth it for tasks of `each`
   /// ns. Sets n to what is next. False if the run has stopped or gone over to steps.
-  [[gnu::cold]] DALLY_FUNCTION bool go_on_in_pairs(node_id& n, std::int64_t each) noexcept {
+  [[gnu::cold]] DALLY_FUNCTION_WITHIN bool go_on_in_pairs(node_id& n, std::int64_t each) noexcept {
     node_id const left = job_.size() - n;
     unsigned const state = partner_.load(std::memory_order_relaxed);  // its results came with the end of a share
     if (state == wanted || each * left < 20'000) return true;         // nobody yet; or not worth a wake-up
@@ -280,7 +280,7 @@ class crew_run final : public shared_work {
   }
 
   /// A pool thread's part: stays until the run ends or goes over to steps, or has not needed it for a while.
-  [[gnu::cold]] DALLY_FUNCTION void be_partner(unsigned worker) noexcept {
+  [[gnu::cold]] DALLY_FUNCTION_WITHIN void be_partner(unsigned worker) noexcept {
     unsigned state = wanted;
     if (!partner_.compare_exchange_strong(state, here, std::memory_order_seq_cst)) return;
     bool stopped = false;
@@ -421,7 +421,7 @@ class crew_run final : public shared_work {
     pool_.notify();
   }
 
-  [[gnu::cold]] DALLY_FUNCTION bool search(unsigned me, node_id& n) noexcept {
+  [[gnu::cold]] DALLY_FUNCTION_WITHIN bool search(unsigned me, node_id& n) noexcept {
     searching_.fetch_add(1, std::memory_order_seq_cst);
     bool const found = search_counted(me, n);
     found_or_gave_up(found);
@@ -449,7 +449,7 @@ class crew_run final : public shared_work {
   }
 
   // The caller waits until there is something to take or nothing left.
-  [[gnu::cold]] DALLY_FUNCTION void sleep() noexcept {
+  [[gnu::cold]] DALLY_FUNCTION_WITHIN void sleep() noexcept {
     caller_sleeps_.exchange(true, std::memory_order_seq_cst);
     if (!job_.finished() && !visible() && left_.load(std::memory_order_seq_cst) == nullptr) {
       spot_.acquire();

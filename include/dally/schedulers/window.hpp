@@ -18,7 +18,7 @@ struct window {
   [[nodiscard]] bool worthwhile() const noexcept { return took * 10 < took_alone * 8; }
 
   /// Of the nodes from `first` on, whose inputs before it are there, if each takes `each` ns.
-  [[gnu::cold]] DALLY_FUNCTION static window of(plan const& graph, node_id first, std::int64_t each) noexcept {
+  [[gnu::cold]] DALLY_FUNCTION_WITHIN static window of(plan const& graph, node_id first, std::int64_t each) noexcept {
     constexpr node_id most = 128;
     constexpr unsigned largest = 6;            // more in a chunk spares nothing, and shares out worse
     constexpr std::int64_t handing_over = 80;  // ns, from one core's cache to the other's
