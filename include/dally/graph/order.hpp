@@ -123,8 +123,8 @@ class depth_first_walk {
 /// Shape   as many nodes as `marks` then holds, ranked; `marks` must be clear before
 /// Errors  std::bad_alloc, resource_error
 /// Cost    linear: a radix sort of 8 bits a pass, on the numbers' range only
-[[gnu::cold]] DALLY_FUNCTION_APART void recorded_order(node const* const* outputs, std::size_t output_count,
-                                                       node_marks& marks, scratch_list<node const*>& nodes) {
+[[gnu::cold]] DALLY_FUNCTION_WITHIN void recorded_order(node const* const* outputs, std::size_t output_count,
+                                                        node_marks& marks, scratch_list<node const*>& nodes) {
   nodes.clear();
   for (std::size_t i = 0; i < output_count; ++i) {
     if (!outputs[i]->is_value() && marks.mark_apart(outputs[i])) nodes.push_back(outputs[i]);
