@@ -345,7 +345,7 @@ std::uint32_t plan::write_rows(IdOf&& id_of) {
 }
 
 // Writes down edges, slots and outputs of tasks_.
-DALLY_FUNCTION_APART void plan::write(node const* const* outputs, node_marks& marks) {
+DALLY_FUNCTION_WITHIN void plan::write(node const* const* outputs, node_marks& marks) {
   node_id const* const by_rank = by_rank_.data();
   std::uint32_t constant_count = write_rows([&](node const* n) {
     std::uint32_t const rank = marks.rank(n);
