@@ -44,7 +44,9 @@ namespace detail {
 /// throw_cancelled, from when a run may be stopped; null in programs without such runs, which do not contain it.
 inline constinit std::atomic<void (*)()> cancelling{nullptr};
 inline void may_cancel() noexcept {
-  cancelling.store(&throw_cancelled, std::memory_order_relaxed);  // a constant: there is nothing to publish
+  // A constant: there is nothing to publish. Written once: nested runs of all threads come here.
+  if (cancelling.load(std::memory_order_relaxed) == nullptr)
+    cancelling.store(&throw_cancelled, std::memory_order_relaxed);
 }
 
 }  // namespace detail

@@ -15,8 +15,9 @@
 #include "dally/core/function.hpp"
 
 // Where values follow as `...`, GCC for x86-64 saves eight vector registers that might hold some, in 70 bytes of code.
-// What is printed here has no fractions: they would need this to be empty.
-#if defined(__x86_64__) && !defined(__clang__)
+// What is printed here has no fractions: they would need this to be empty. Later versions than 12 may have to inline
+// functions of their library that are compiled for vector registers, which they refuse.
+#if defined(__x86_64__) && !defined(__clang__) && __GNUC__ == 12
 #define DALLY_WITHOUT_FRACTIONS [[gnu::target("general-regs-only")]]
 #else
 #define DALLY_WITHOUT_FRACTIONS
