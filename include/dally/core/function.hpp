@@ -3,9 +3,9 @@
 /// DALLY_FUNCTION begins the definition of a function that is compiled once in a program with dally compiled (see
 /// "Install" in README.md): one that is neither a template nor called for each call recorded. It stands for `inline`
 /// and attributes: behind other attributes, before everything else. DALLY_FUNCTION_APART does that for a function that
-/// is to be called, not inlined. DALLY_FUNCTION_WITHIN begins one that becomes part of its caller, of
-/// which there is one in most programs: a frame of its own, with the unwinder's table of it, takes 60 bytes and more.
-/// GCC would do that by itself if no other file could have the function too.
+/// is to be called, not inlined. DALLY_FUNCTION_WITHIN begins one that becomes part of its caller, of which there is
+/// one in most programs: a frame of its own, with the unwinder's table of it, takes 60 bytes and more. GCC would do
+/// that by itself if no other file could have the function too.
 ///
 /// - By default the function is inline, and compiled wherever it is used.
 /// - With DALLY_COMPILED it is as good as declared: gnu_inline says that it is compiled elsewhere. The body is parsed

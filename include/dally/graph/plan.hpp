@@ -46,8 +46,7 @@ void count_uses(plan& graph);
 /// Order   as recorded; once the results own memory or pass 32 MiB together, depth first, which keeps few alive
 /// Errors  resource_error, std::bad_alloc; graph_error for an empty handle
 /// Cost    two linear passes over the nodes in memory order; 12 bytes a node, 16 where results differ in size, and 4
-///         an edge. A graph recorded by
-///         several threads, or ordered depth first, costs a traversal (and a sort) instead
+///         an edge. A graph recorded by several threads, or ordered depth first, costs a traversal (and a sort) instead
 class plan {
  public:
   /// Plans the union of what `outputs` need; keeps them alive. No handle may be empty.
@@ -196,7 +195,7 @@ class plan {
   node const** kept_ = nullptr;
   void const** constants_ = nullptr;
   std::uint32_t* first_edge_ = nullptr;
-  std::uint32_t* slots_ = nullptr;  // null if they all have one size, slot_shift_
+  std::uint32_t* slots_ = nullptr;  // null if each has 2 ^ slot_shift_ bytes
   std::uint32_t* edges_ = nullptr;
   std::uint32_t* output_edges_ = nullptr;
   std::uint32_t* uses_ = nullptr;

@@ -78,7 +78,7 @@ class growing_text : private scratch_memory {
   }
   void put(std::string_view piece) { put(piece.data(), piece.size()); }
 
-  /// The pattern, in which `%s` stands for a `char const*`, `%v` for a pointer and a size, `%b` for a box_name, `%u`
+  /// The pattern, in which `%s` stands for a `char const*`, `%v` for a pointer and a size, `%c` for a char, `%u`
   /// for an unsigned number and `%n` for one written for readers, 1,000,000.
   [[gnu::cold]] DALLY_FUNCTION void print(char const* pattern, ...) {
     std::va_list arguments;
