@@ -279,7 +279,7 @@ DALLY_FUNCTION void plan::allocate(survey const& all) {
   std::size_t const pointers = all.constants + output_count_;
   bool const one_size = all.other_size == 0 && std::has_single_bit(all.slot_size);
   if (one_size) slot_shift_ = static_cast<unsigned char>(std::countr_zero(all.slot_size));
-  std::size_t const rows = 1U + (one_size ? 0U : 1U) + (all.rules != nullptr ? 1U : 0U);
+  auto const rows = static_cast<std::size_t>(1 + (one_size ? 0 : 1) + (all.rules != nullptr ? 1 : 0));
   std::size_t const numbers = rows * size_ + 1 + all.edges + output_count_;
   memory_.reset(pointers * sizeof(void*) + numbers * sizeof(std::uint32_t));
   kept_ = reinterpret_cast<node const**>(memory_.data());
