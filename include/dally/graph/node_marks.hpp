@@ -215,7 +215,7 @@ class node_marks {
     return *r.marks;
   }
 
-  DALLY_FUNCTION_APART void find(node_block const* block, recent& r) {
+  [[gnu::cold]] DALLY_FUNCTION_APART void find(node_block const* block, recent& r) {
     std::size_t const at = place_of(*block);
     block_marks* marks = at < by_index_.size() ? by_index_[at] : nullptr;
     if (marks == nullptr || marks->block != block) marks = &enter(*block, at);
@@ -233,7 +233,7 @@ class node_marks {
     return at;
   }
 
-  [[gnu::cold]] DALLY_FUNCTION_APART block_marks& enter(node_block const& block, std::size_t at) {
+  [[gnu::cold]] DALLY_FUNCTION_WITHIN block_marks& enter(node_block const& block, std::size_t at) {
     if (at >= by_index_.size()) by_index_.resize(at + 1);
     block_marks*& marks = by_index_[at];
     if (marks == nullptr) marks = new block_marks{};

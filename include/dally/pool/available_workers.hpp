@@ -5,6 +5,7 @@
 
 #include <cstddef>
 #include <cstdio>
+#include <cstdlib>
 #include <cstring>
 
 #include "dally/core/function.hpp"
@@ -15,29 +16,19 @@ namespace dally {
 
 namespace detail {
 
-/// Cuts the number in front off `text`; 0 if there is none (`max`, `-1`), or none that fits.
-[[gnu::cold]] DALLY_FUNCTION_WITHIN unsigned long long cut_number(char const*& text) noexcept {
-  unsigned long long number = 0;
-  for (; *text >= '0' && *text <= '9'; ++text) {
-    if (number > ~0ull / 10 - 1) return 0;
-    number = number * 10 + static_cast<unsigned>(*text - '0');
-  }
-  return number;
-}
-
-/// The number in front of a file of `folder`, whose first `length` characters count; 0 if there is none. `second` gets
-/// the number after it.
+/// The number in front of a file of `folder`, whose first `length` characters count; 0 if there is none (`max`), a huge
+/// one for what is negative or does not fit. `second` gets the number after it.
 [[gnu::cold]] DALLY_FUNCTION unsigned long long read_number(char* folder, std::size_t length, char const* file,
                                                             unsigned long long* second = nullptr) noexcept {
   char line[64];
   std::strcpy(folder + length, file);
   std::FILE* const opened = std::fopen(folder, "re");
   if (opened == nullptr) return 0;
-  char const* rest = std::fgets(line, sizeof line, opened);
+  char* rest = std::fgets(line, sizeof line, opened);
   std::fclose(opened);
-  if (rest == nullptr) return 0;
-  auto const number = cut_number(rest);
-  if (second != nullptr && *rest == ' ') *second = cut_number(++rest);
+  if (rest == nullptr || *rest == ' ') return 0;
+  auto const number = std::strtoull(rest, &rest, 10);
+  if (second != nullptr) *second = std::strtoull(rest, nullptr, 10);
   return number;
 }
 

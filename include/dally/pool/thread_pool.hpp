@@ -16,6 +16,7 @@
 #include "dally/core/text.hpp"
 #include "dally/pool/os_thread.hpp"
 #include "dally/pool/parking.hpp"
+#include "dally/pool/process_fence.hpp"
 
 namespace dally {
 
@@ -94,6 +95,9 @@ class thread_pool {
 
   /// How many threads work on one piece of work, the one that opens it included.
   [[nodiscard]] unsigned size() const noexcept { return size_; }
+
+  /// Whether process_fence::pass() may be counted on.
+  [[nodiscard]] bool fences() const noexcept { return fences_; }
 
   /// How many threads the pool has started.
   [[nodiscard]] unsigned started() const noexcept { return crew_->started.load(std::memory_order_relaxed); }
@@ -377,6 +381,7 @@ class thread_pool {
   }
 
   unsigned size_;
+  bool const fences_{process_fence::prepare()};
   std::atomic<unsigned> generation_{process_state::instance().fork_generation()};
   crew* crew_ = nullptr;
 };

@@ -15,6 +15,7 @@
 #include "dally/execution/execution.hpp"
 #include "dally/pool/deque.hpp"
 #include "dally/pool/parking.hpp"
+#include "dally/pool/process_fence.hpp"
 #include "dally/pool/thread_pool.hpp"
 #include "dally/schedulers/window.hpp"
 
@@ -48,8 +49,8 @@ class crew_run final : public shared_work {
   /// The caller's part, as worker 0.
   [[gnu::cold]] DALLY_FUNCTION_WITHIN void run() {
     bool const to_be_looked_after = pool_.open(*this);
-    if (job_.is_watched()) {
-      go_over();  // observers slow every task down
+    if (job_.is_watched() || !pool_.fences()) {
+      go_over();  // observers slow every task down; without fences nobody could take over later
     } else if (to_be_looked_after) {
       pool_.notify();
     }
@@ -82,13 +83,17 @@ class crew_run final : public shared_work {
     return false;
   }
 
-  [[nodiscard]] bool wants_watch() const noexcept override { return !stepping() && !job_.finished(); }
+  [[nodiscard]] bool wants_watch() const noexcept override { return !stepping() && pool_.fences() && !job_.finished(); }
 
-  /// Does the caller still run what it ran at the last look?
+  /// Does the caller still run what it ran some looks ago? How long ago grows with what a wrong guess costs: a machine
+  /// that does something else for a while holds a caller up as a task does.
   [[nodiscard, gnu::cold]] DALLY_FUNCTION bool held_up() noexcept override {
-    std::uint64_t const reached = alone_.load(std::memory_order_relaxed);
-    if (seen_.exchange(reached, std::memory_order_relaxed) != reached || reached >= job_.size()) return false;
-    return reached == 0 || !goes_by_ones(static_cast<node_id>(reached - 1));
+    node_id const reached = parts_[0].claims.begun.load(std::memory_order_relaxed);
+    std::int64_t const now = std::chrono::steady_clock::now().time_since_epoch().count();
+    if (seen_.exchange(reached, std::memory_order_relaxed) != reached) seen_at_.store(now, std::memory_order_relaxed);
+    std::int64_t const since = now - seen_at_.load(std::memory_order_relaxed);
+    if (since < 30'000 + std::int64_t{5} * job_.size() || reached >= job_.size()) return false;
+    return reached == 0 || !goes_by_ones(reached - 1);
   }
 
   [[nodiscard, gnu::cold]] DALLY_FUNCTION bool take_over() noexcept override {
@@ -130,7 +135,6 @@ class crew_run final : public shared_work {
 
   static constexpr int search_rounds = 40;
   static constexpr unsigned partner_patience = 4096;  // looks: a millisecond or two
-  static constexpr std::uint64_t taken = execution::taken;
   static constexpr node_id nobody = ~node_id{0};
 
   // ---- alone
@@ -142,24 +146,21 @@ class crew_run final : public shared_work {
     // ns, on the average of a block. A partner is as good a help, and cheaper, where there is no third.
     std::int64_t const long_task = may_pair_ && pool_.size() == 2 ? 2'000 : 250;
     constexpr std::int64_t pair_task = 40;       // ns: below, handing over costs more than the task
-    constexpr std::int64_t long_block = 20'000;  // ns, for one task: enough said
     constexpr std::int64_t short_block = 2'000;  // ns: a look at the clock for less costs more than a hundredth
     node_id const size = job_.size();
     node_id block = 1;
     int in_a_row = 0;
     std::int64_t long_time = 0;
-    // What a wrong guess costs grows with what is left to run.
+    // ns, of long tasks in a row. What a wrong guess costs grows with what is left to run. One that takes four times as
+    // much has said it alone; the first of its kind may have waited for pages of code.
     std::int64_t const enough = 5'000 + (size < 45'000 ? size : 45'000);
     auto start = clock::now();
     for (node_id n = 0;;) {
       node_id const last = size - n < block ? size : n + block;
-      node_id const reached = job_.sweep_while(n, last, &alone_, 0);
-      if (reached < last || (reached == size && !execution::claim(&alone_))) {
-        if ((alone_.load(std::memory_order_relaxed) & taken) == 0) return false;  // stopped
-        if (has_gone_over(alone_, reached)) {
-          release_held(0, 0);
-          return true;
-        }
+      node_id const reached = job_.sweep_while(n, last, &parts_[0].claims, 0);
+      if (reached < last || (reached == size && !execution::claim(&parts_[0].claims, size))) {
+        if (has_gone_over(0, reached, 0)) return true;
+        if (job_.stopped()) return false;
         n = reached;
         continue;
       }
@@ -173,18 +174,14 @@ class crew_run final : public shared_work {
       bool const is_long = took > long_task * nodes;
       in_a_row = is_long ? in_a_row + 1 : 0;
       long_time = is_long ? long_time + took : 0;
-      if (((in_a_row >= 3 && long_time > enough) || (block == 1 && took > long_block)) && !goes_by_ones(reached))
+      if (((in_a_row >= 3 && long_time > enough) || (block == 1 && took > 4 * enough)) && !goes_by_ones(reached))
         go_over();
       if (took < short_block && block < 4096) block *= 2;
       if (took > 2 * short_block && block > 1) block /= 2;
       start = now;
       n = reached;
       if (may_pair_ && n >= pair_from_ && took > pair_task * nodes && took > short_block / 4) {
-        if (!go_on_in_pairs(n, took / nodes)) {
-          if (!stepping()) return false;
-          release_held(0, 0);
-          return true;
-        }
+        if (!go_on_in_pairs(n, took / nodes)) return has_gone_over(0, size, 0);
         start = clock::now();
       }
     }
@@ -204,8 +201,6 @@ class crew_run final : public shared_work {
 
   // ---- in pairs
   // ------------------------------------------------------------------------------------------------------
-
-  execution::claims& begun_by(unsigned odd) noexcept { return odd == 0 ? alone_ : partners_; }
 
   /// Looks for a partner, or shares the next nodes with the one who is here, if that is worth it for tasks of `each`
   /// ns. Sets n to what is next. False if the run has stopped or gone over to steps.
@@ -230,8 +225,8 @@ class crew_run final : public shared_work {
       std::lock_guard const lock{going_over_};
       if (stepping()) return true;  // the next claim says so
       stretch_ = {n, left < most ? job_.size() : n + static_cast<node_id>(most), next.chunk_log};
-      partners_.store(0, std::memory_order_relaxed);
-      for (progress& of : done_) of.below.store(n, std::memory_order_relaxed);
+      parts_[1].claims.begun.store(0, std::memory_order_relaxed);
+      for (part& of : parts_) of.done.store(n, std::memory_order_relaxed);
       unsigned expected = here;
       // Releases the stretch, and all results so far.
       if (!partner_.compare_exchange_strong(expected, shares, std::memory_order_release)) {
@@ -239,44 +234,44 @@ class crew_run final : public shared_work {
         return true;
       }
     }
-    if (!run_share(0)) return false;
+    if (!run_share(0, 0)) return false;
     std::lock_guard const lock{going_over_};
-    if (stepping()) return true;
     n = stretch_.last;
+    if (stepping()) return true;
     stretch_ = {};
-    partners_.store(0, std::memory_order_relaxed);
-    alone_.store(n, std::memory_order_relaxed);
+    parts_[1].claims.begun.store(0, std::memory_order_relaxed);
+    parts_[0].claims.begun.store(n, std::memory_order_relaxed);
     return true;
   }
 
   /// Runs the partner's share of the stretch, or the caller's, and waits for the other's. False if the run has stopped
   /// or gone over to steps.
-  [[gnu::cold]] DALLY_FUNCTION bool run_share(unsigned odd) noexcept {
-    execution::share part{stretch_.first, stretch_.chunk_log, odd, &done_[odd].below, &done_[1 - odd].below, 0,
-                          stretch_.first};
-    execution::claims& begun = begun_by(odd);
+  [[gnu::cold]] DALLY_FUNCTION bool run_share(unsigned odd, unsigned worker) noexcept {
+    execution::share share{stretch_.first, stretch_.chunk_log, odd, &parts_[odd].done, &parts_[1 - odd].done, 0,
+                           stretch_.first};
+    execution::claims& begun = parts_[odd].claims;
     node_id const chunk = node_id{1} << stretch_.chunk_log;
-    std::uint64_t end = odd == 0 ? stretch_.first : 0;  // of what has been begun
+    std::uint64_t end = 0;  // of what has been begun
     for (std::uint64_t from = stretch_.first + odd * chunk; from < stretch_.last; from += 2 * chunk) {
-      begun.fetch_add(from - end, std::memory_order_relaxed);  // the claims around it order what is to be ordered
+      begun.begun.store(static_cast<node_id>(from), std::memory_order_release);  // as a claim does
       end = stretch_.last - from < chunk ? stretch_.last : from + chunk;
-      part.chunk = static_cast<node_id>(from);
-      for (node_id n = part.chunk; n < end;) {
-        n = job_.sweep_while(n, static_cast<node_id>(end), &begun, odd, &part);
-        if (n < end && !goes_on(odd, n)) return false;
+      share.chunk = static_cast<node_id>(from);
+      for (node_id n = share.chunk; n < end;) {
+        n = job_.sweep_while(n, static_cast<node_id>(end), &begun, odd, &share);
+        if (n < end && !goes_on(odd, n, worker)) return false;
       }
     }
-    while (odd == 0 && !job_.passes(partner_, shares, alone_)) {  // until the partner has run its own
-      if (!goes_on(0, static_cast<node_id>(end))) return false;
+    while (odd == 0 && !job_.passes(partner_, shares, parts_[0].claims)) {  // until the partner has run its own
+      if (!goes_on(0, static_cast<node_id>(end), 0)) return false;
     }
     return true;
   }
 
   /// Whether a share that has ended early, with node n the next, is to be gone on with.
-  [[gnu::cold]] DALLY_FUNCTION bool goes_on(unsigned odd, node_id n) noexcept {
+  [[gnu::cold]] DALLY_FUNCTION bool goes_on(unsigned odd, node_id n, unsigned worker) noexcept {
     if (job_.stopped()) return false;
     go_over();  // nothing came for a while: there may be something else to do. Or somebody else has
-    return !has_gone_over(begun_by(odd), n);
+    return !has_gone_over(odd, n, worker);
   }
 
   /// A pool thread's part: stays until the run ends or goes over to steps, or has not needed it for a while.
@@ -288,7 +283,7 @@ class crew_run final : public shared_work {
       state = partner_.load(std::memory_order_acquire);  // acquires the stretch, and the results before it
       if (state == unwanted) return;
       if (state == shares && !stopped) {
-        stopped = !run_share(1);
+        stopped = !run_share(1, worker);
         if (!stopped) partner_.store(here, std::memory_order_release);  // releases the results
         idle = 0;
       } else if (idle % 1024 != 0) {
@@ -297,8 +292,8 @@ class crew_run final : public shared_work {
         return;
       }
     }
-    // The counters have been made, and whoever made them has noted what we had begun.
-    release_held(1, worker);
+    // The counters have been made, and whoever made them may have noted that we were running the last of our share.
+    has_gone_over(1, job_.size(), worker);
   }
 
   /// Whether a partner that has not been needed for a while may go. Not while somebody goes over: that may have noted
@@ -309,18 +304,20 @@ class crew_run final : public shared_work {
     return !stepping() && partner_.compare_exchange_strong(state, unwanted, std::memory_order_relaxed);
   }
 
-  /// What a worker asks when it finds that the rest was taken over, with node n its next. False if it was not, after
-  /// all, for want of memory; then it goes on.
-  [[gnu::cold]] DALLY_FUNCTION_APART bool has_gone_over(execution::claims& begun, node_id n) noexcept {
-    std::lock_guard const lock{going_over_};  // waits until the counters are made
-    if (stepping()) return true;
-    begun.store(n, std::memory_order_relaxed);
-    return false;
-  }
-
-  /// After that: what is counted as being run by a worker has been run.
-  [[gnu::cold]] DALLY_FUNCTION_APART void release_held(unsigned odd, unsigned worker) noexcept {
-    if (held_[odd] != nobody) work(worker, held_[odd], true);
+  /// What a worker asks that has found the rest to be taken over, or goes over itself, with node n its next. False if
+  /// it was not, after all, for want of memory; then the worker goes on. If true, what was counted as being run by the
+  /// worker, since it had claimed it, has been released to those who wait for it.
+  [[gnu::cold]] DALLY_FUNCTION_APART bool has_gone_over(unsigned odd, node_id n, unsigned worker) noexcept {
+    {
+      std::lock_guard const lock{going_over_};  // waits until the counters are made
+      if (!stepping()) {
+        parts_[odd].claims.begun.store(n, std::memory_order_relaxed);
+        return false;
+      }
+    }
+    // Where that is n itself, the claim and the taking over have met: nobody has run it.
+    if (node_id const held = std::exchange(parts_[odd].held, nobody); held != nobody) work(worker, held, held < n);
+    return true;
   }
 
   /// Takes the nodes that the caller has not begun, and makes them ready for steps.
@@ -328,40 +325,44 @@ class crew_run final : public shared_work {
     {
       std::lock_guard const lock{going_over_};
       if (stepping()) return;
-      if (((alone_.load(std::memory_order_relaxed) | partners_.load(std::memory_order_relaxed)) & taken) != 0)
-        return;  // in vain before, for want of memory: somebody has not found that out yet
-      // Acquires the results of what the caller, and its partner, have run. Only here the bit is set, so adding sets
-      // it.
-      std::uint64_t const next[2] = {alone_.fetch_add(taken, std::memory_order_acq_rel),
-                                     partners_.fetch_add(taken, std::memory_order_acq_rel)};
-      if (next[0] > job_.size()) return;  // it has run them all
-      node_id done[2];                    // which of its nodes each has run: those below
-      for (unsigned odd = 0; odd < 2; ++odd) {
-        auto end = static_cast<node_id>(next[odd]);
-        // At the beginning of a chunk, the end of the chunk before it.
-        if (end > stretch_.first && stretch_.part_of(end - 1) != odd) end -= node_id{1} << stretch_.chunk_log;
-        if (odd == 1 && end <= stretch_.first) end = 0;
-        // What it has begun last is its own to release, unless the other may have begun, or run, what depends on it.
-        // Then the other's claim, which we have acquired, came after the mark that we see here.
-        bool const marked = end == 0 || done_[odd].below.load(std::memory_order_acquire) >= end;
-        held_[odd] = marked ? nobody : end - 1;
-        done[odd] = marked ? end : end - 1;
-      }
-      try {
-        if (slots_ == nullptr) slots_ = new slot[pool_.size()];
-        job_.prepare_steps(
-            roots_, [&](node_id n) { return n < done[stretch_.part_of(n)]; },
-            [&](node_id n) { return n == held_[0] || n == held_[1]; });
-      } catch (...) {
-        // No memory: both go on, unless they have met the bit already; then has_gone_over() tells them.
-        std::uint64_t mine = next[0] | taken, partners = next[1] | taken;
-        alone_.compare_exchange_strong(mine, next[0], std::memory_order_acq_rel);
-        partners_.compare_exchange_strong(partners, next[1], std::memory_order_acq_rel);
+      for (part& of : parts_) of.claims.taken.store(true, std::memory_order_seq_cst);
+      if (!pool_.fences() || process_fence::pass()) make_ready();
+      if (!stepping()) {
+        // In vain, or it has run them all. Who has met this asks has_gone_over(), and goes on.
+        for (part& of : parts_) of.claims.taken.store(false, std::memory_order_relaxed);
         return;
       }
-      stepping_.store(true, std::memory_order_seq_cst);  // releases the counters
     }
     notify();
+  }
+
+  /// Makes what is taken ready; with going_over_ locked. Errors: out of memory, nothing has changed.
+  [[gnu::cold]] DALLY_FUNCTION_WITHIN void make_ready() noexcept {
+    node_id done[2];  // which of its nodes each has run: those below
+    // Both, before the marks. Acquires the results of what the caller, and its partner, have run.
+    node_id const next[2] = {parts_[0].claims.begun.load(std::memory_order_seq_cst),
+                             parts_[1].claims.begun.load(std::memory_order_seq_cst)};
+    if (next[0] > job_.size()) return;  // it has run them all
+    for (unsigned const odd : {0U, 1U}) {
+      node_id end = next[odd];
+      // At the beginning of a chunk, the end of the chunk before it.
+      if (end > stretch_.first && stretch_.part_of(end - 1) != odd) end -= node_id{1} << stretch_.chunk_log;
+      if (odd == 1 && end <= stretch_.first) end = 0;
+      // What it has begun last is its own to release, unless the other may have begun, or run, what depends on it.
+      // Then the other's claim, which we have acquired, came after the mark that we see here.
+      bool const marked = end == 0 || parts_[odd].done.load(std::memory_order_acquire) >= end;
+      parts_[odd].held = marked ? nobody : end - 1;
+      done[odd] = marked ? end : end - 1;
+    }
+    try {
+      if (slots_ == nullptr) slots_ = new slot[pool_.size()];
+      if (has_here_) left_tasks_.reset(job_.size());
+      job_.prepare_steps(
+          roots_, [&](node_id n) { return n < done[stretch_.part_of(n)]; },
+          [&](node_id n) { return n == parts_[0].held || n == parts_[1].held; });
+      stepping_.store(true, std::memory_order_seq_cst);  // releases the counters
+    } catch (...) {                                      // no memory
+    }
   }
 
   [[nodiscard]] bool stepping() const noexcept { return stepping_.load(std::memory_order_acquire); }
@@ -487,35 +488,37 @@ class crew_run final : public shared_work {
     if (caller_sleeps_.exchange(false, std::memory_order_seq_cst)) spot_.release();
   }
 
-  execution& job_;
-  thread_pool& pool_;
   struct left_task {
     left_task* next;
   };
 
+  // Small ones first: the nearer a member is to the object's address, the shorter is the code that reads it.
+  execution& job_;
+  thread_pool& pool_;
   bool const frugal_{job_.plan().uses() != nullptr};
   bool const has_here_{job_.plan().has_here()};
-  scratch_array<left_task> left_tasks_{has_here_ ? job_.size() : 0};
-  std::atomic<left_task*> left_{nullptr};
-  slot* slots_ = nullptr;  // from when the steps begin
-  os_mutex going_over_;
-  scratch_list<node_id> roots_;         // ready when the steps began
-  node_id held_[2] = {nobody, nobody};  // what the caller and its partner were running then
+  bool const may_pair_{pool_.fences() && job_.is_plain() && !has_here_ && !job_.plan().has_order_edges()};
   std::atomic<bool> stepping_{false};
-  std::atomic<std::uint64_t> seen_{~std::uint64_t{0}};  // of alone_, at the last look
+  stretch stretch_;  // written by the caller, with going_over_ locked
   // A partner: wanted by the caller, waits here, shares a stretch.
   enum : unsigned { unwanted, wanted, shares, here };
-  bool const may_pair_{pool_.size() > 1 && job_.is_plain() && !has_here_ && !job_.plan().has_order_edges()};
-  stretch stretch_;                       // written by the caller, with going_over_ locked
-  node_id pair_from_ = 4, pause_ = 4096;  // nodes; the first ones are slower than others
-  std::int64_t share_work_ = 250'000;     // ns, of a stretch
   std::atomic<unsigned> partner_{unwanted};
-  alignas(64) execution::claims alone_{0};  // by the caller
-  alignas(64) execution::claims partners_{0};
-  struct alignas(64) progress {
-    std::atomic<node_id> below{0};
+  node_id pair_from_ = 4, pause_ = 4096;  // nodes; the first ones are slower than others
+  std::atomic<node_id> seen_{nobody};     // of what the caller has begun, at the last look
+  std::atomic<std::int64_t> seen_at_{0};  // ns, when that was seen first
+  std::int64_t share_work_ = 250'000;     // ns, of a stretch
+  slot* slots_ = nullptr;                 // from when the steps begin
+  os_mutex going_over_;
+  scratch_list<node_id> roots_;          // ready when the steps began
+  scratch_array<left_task> left_tasks_;  // by node
+  std::atomic<left_task*> left_{nullptr};
+  // What the caller has begun and run, and its partner.
+  struct alignas(64) part {
+    execution::claims claims;
+    std::atomic<node_id> done{0};  // of its share: all nodes of it below
+    node_id held = nobody;         // what it had claimed last when the steps began, and is to release
   };
-  progress done_[2];
+  part parts_[2];
   alignas(64) std::atomic<std::size_t> next_root_{0};
   alignas(64) std::atomic<unsigned> searching_{0};
   std::atomic<bool> caller_sleeps_{false};
