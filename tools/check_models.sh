@@ -65,6 +65,8 @@ finish() {
 model=pairs
 right
 mutant END_IS_AN_ERROR
+mutant NO_FENCE
+mutant HELD_HAS_RUN
 mutant LEAVES_UNLOCKED
 mutant NOT_RELEASED
 mutant NO_LOOK_AT_MARKS

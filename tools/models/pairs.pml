@@ -5,10 +5,13 @@
  * others. Anybody may find, at any time, that the other does not come any further, and go over; making the join counters
  * may fail for want of memory. After that the caller takes what is ready; whoever was running a node then releases it.
  *
- * Sequentially consistent, as Spin is: each access to a shared variable is one step.
+ * Sequentially consistent, as Spin is: each access to a shared variable is one step. But for claims: a claim is a store
+ * and a load after it, and the store stays with the claiming thread for a while, until its next store or a fence in all
+ * threads.
  *
- *   partner              partner_; claimed, taken: alone_ and partners_; below: done_
- *   going_over           the mutex; held: held_; stepping: stepping_
+ *   partner              partner_; claimed, taken: parts_[].claims, claiming: the same with what only its writer sees
+ *   below, held          parts_[].done and .held
+ *   going_over           the mutex; stepping: stepping_
  *   ready, waits, ended  execution: ready nodes, the join counter of the last node, whether that has been released
  */
 
@@ -21,6 +24,7 @@
 mtype = { unwanted, wanted, here, shares }
 mtype partner = wanted;
 byte claimed[2];
+byte claiming[2];
 bool taken[2];
 byte below[2];
 bool going_over;
@@ -63,10 +67,9 @@ inline release(what) {
   }
 }
 
-/* One worker's part of crew_run::go_over: takes its unbegun nodes, and notes what it is running. */
+/* One worker's part of crew_run::make_ready: notes what it is running. */
 inline take_from(odd) {
-  atomic { end = claimed[odd]; taken[odd] = true }
-  next[odd] = end;
+  end = next[odd];
   first = odd * EACH;
   if
   :: end > (odd + 1) * EACH -> end = (odd + 1) * EACH
@@ -83,28 +86,25 @@ inline take_from(odd) {
   done[odd] = (held[odd] == NONE -> end : end - 1)
 }
 
-/* Unless the worker has met the bit already: then has_gone_over() tells it. */
-inline give_back(odd) {
-  atomic {
-    if
-    :: claimed[odd] == next[odd] -> taken[odd] = false
-    :: else
-    fi
-  }
-}
-
 inline go_over() {
   lock();
   if
-  :: stepping || taken[0] || taken[1] -> going_over = false
+  :: stepping -> going_over = false
   :: else ->
+    taken[0] = true;
+    taken[1] = true;
+#ifndef NO_FENCE
+    atomic { claimed[0] = claiming[0]; claimed[1] = claiming[1] }
+#endif
+    next[0] = claimed[0];
+    next[1] = claimed[1];
     take_from(0);
     take_from(1);
     if
     :: !in_vain ->
       in_vain = true;
-      give_back(0);
-      give_back(1);
+      taken[0] = false;
+      taken[1] = false;
       going_over = false
     :: true ->
       atomic { /* execution::prepare_steps */
@@ -160,31 +160,45 @@ inline run_share(odd) {
     :: !ok -> break
     :: else
     fi;
-    atomic { ok = !taken[odd]; claimed[odd]++ }
+    claiming[odd] = node + 1;
+    if
+    :: claimed[odd] = node + 1
+    :: true
+    fi;
+    ok = !taken[odd];
     if
     :: ok ->
       run_node(node);
       node++;
+      claimed[odd] = claiming[odd];
       below[odd] = node
     :: else -> /* has_gone_over */
       lock();
-      ok = stepping;
+      ok = !stepping;
       if
-      :: ok
-      :: else -> atomic { claimed[odd] = node; taken[odd] = false }
+      :: ok -> atomic { claiming[odd] = node; claimed[odd] = node }
+      :: else
       fi;
       going_over = false;
       if
-      :: ok -> ok = false; break
-      :: else -> ok = true
+      :: ok
+      :: else -> break
       fi
     fi
   od
 }
 
+/* The rest of has_gone_over, with `node` the worker's next. */
 inline release_held(odd) {
   if
-  :: held[odd] != NONE -> release(held[odd])
+  :: held[odd] != NONE ->
+#ifndef HELD_HAS_RUN
+    if
+    :: held[odd] == node -> run_node(node)
+    :: else
+    fi;
+#endif
+    release(held[odd])
   :: else
   fi
 }
@@ -198,7 +212,7 @@ active proctype caller() {
   :: partner == here
   :: partner == unwanted -> goto over
   fi;
-  claimed[0] = 0;
+  claiming[1] = EACH;
   claimed[1] = EACH;
   below[0] = 0;
   below[1] = EACH;
