@@ -26,11 +26,11 @@ pool/deque.hpp | !top_\.compare_exchange | total order, and make_room'"'"'s part
 pool/deque.hpp | top_seen_ = top_\.load | orders reads of atomic slots: no data race, and x86 keeps them in order
 pool/deque.hpp | size\(\) const|auto const top = .*auto const bottom = | size(): the wake-up protocol
 schedulers/crew_run.hpp | searching_|caller_sleeps_|next_root_|announced|!stepping_\. | the wake-up protocol
-schedulers/crew_run.hpp | compare_exchange_strong\((mine|partners) | for want of memory only
+schedulers/crew_run.hpp | as a claim does|parts_\[1\]\.claims\.begun\.load | the mark that is read next acquires as much, if loads stay in order, as on x86
 schedulers/crew_run.hpp | wanted | the wake-up protocol; what it hands over is released with the stretch
-schedulers/crew_run.hpp | bool const marked|partners_\.fetch_add\(taken | for a node that ends just when the run goes over: too rare to meet
 schedulers/crew_run.hpp | bool stepping\(\) const | for a pool thread that looks in between the store and the wake-up after it: too rare to meet
 schedulers/crew_run.hpp | left_\.compare_exchange_weak\(task, task->next | after a lost swap only; the load before it has acquired
+execution/execution.hpp | atomic_signal_fence | for the compiler alone, which does not happen to swap what stands around it
 execution/execution.hpp | on_unused|uses\[edge\]\.fetch_sub\(1, std::memory_order_acq_rel\) != 1 | one thread calls it
 execution/execution.hpp | sinks_left_\. | close() orders it too; for schedulers that have none
 execution/execution.hpp | failed_\. | the counters, or the end of the sweep, order it too

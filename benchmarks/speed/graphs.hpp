@@ -57,10 +57,12 @@ class graphs_table {
                 {"plan", "ns", 1, 6},
                 {"run", "ns", 1, 7},
                 {"destroy", "ns", 1, 7},
+                {"to result", "ns", 1, 9},
                 {"sum", "ns", 1, 7},
                 {"least sum", "ns", 1, 9},
                 {"rerun", "ns", 1, 7},
                 {"least rerun", "ns", 1, 11},
+                {"cold to result", "ns", 1, 14},
                 {"cold sum", "ns", 1, 8},
                 {"peak", "B", 0, 6},
                 {"sum/best peer", "", 2},
@@ -68,7 +70,7 @@ class graphs_table {
                 {"others", "cores", 1}},
                {"speed: 64-bit sums over the same graphs; ns and bytes a node (W7: a call; one: the graph); medians "
                 "over processes, each with a cold graph and warm ones",
-                support::machine()}} {}
+                support::machine(), given.machine_costs}} {}
 
   /// Adds the rows of a workload of so many nodes.
   void add(std::string const& workload, std::vector<peer> const& all, double nodes, value expected) {
@@ -78,7 +80,8 @@ class graphs_table {
   /// Whether all results were right.
   bool finish() {
     table_.finish(
-        {"sum: record, plan, run, destroy. What a peer does not tell apart is in the later figure; - is what it does "
+        {"to result: record, plan, run; sum: and destroy. What a peer does not tell apart is in the later figure; - is "
+         "what it does "
          "not do.",
          "peak: resident memory above that before recording, at the first graph. Ratios: over the least median sum of "
          "the same workload and threads.",
@@ -90,7 +93,7 @@ class graphs_table {
   struct row {
     peer const* of;
     phases warm;
-    double least_sum, least_rerun, cold_sum, peak_bytes, others;
+    double least_sum, least_rerun, cold_to_result, cold_sum, peak_bytes, others;
   };
 
   void add_rows(std::string const& workload, std::vector<peer> const& all, double nodes, value expected,
@@ -111,8 +114,9 @@ class graphs_table {
     for (row const& r : rows) {
       double const sum = r.warm.sum();
       table_.add({workload, std::int64_t{threads}, r.of->name, ns(r.warm.record), ns(r.warm.plan), ns(r.warm.run),
-                  ns(r.warm.destroy), ns(sum), ns(r.least_sum), ns(r.warm.rerun), ns(r.least_rerun), ns(r.cold_sum),
-                  r.peak_bytes / nodes, ratio(sum, library), ratio(sum, limit), r.others});
+                  ns(r.warm.destroy), ns(r.warm.to_result()), ns(sum), ns(r.least_sum), ns(r.warm.rerun),
+                  ns(r.least_rerun), ns(r.cold_to_result), ns(r.cold_sum), r.peak_bytes / nodes, ratio(sum, library),
+                  ratio(sum, limit), r.others});
     }
   }
 
@@ -126,6 +130,7 @@ class graphs_table {
             median_of(warm),
             least_of(warm, [](phases const& w) { return w.sum(); }),
             least_of(warm, [](phases const& w) { return w.rerun; }),
+            median_of(all, [](graph_sample const& one) { return one.cold.to_result(); }),
             median_of(all, [](graph_sample const& one) { return one.cold.sum(); }),
             median_of(all, [](graph_sample const& one) { return one.peak_bytes; }),
             median_of(all, others_of<graph_sample>)};

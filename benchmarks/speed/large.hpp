@@ -40,7 +40,7 @@ inline bool run_large(settings const& given) {
        {"others", "cores", 1}},
       {fmt::format("speed: {} tasks with 3 inputs each among the last {}, once in a process; medians over processes",
                    tasks, window),
-       support::machine()}};
+       support::machine(), given.machine_costs}};
   bool right = true;
   auto const peers = given.those(graph_peers(s), threads);
   auto const samples = interleaved<graph_sample>(given, peers, "large", threads,

@@ -17,13 +17,17 @@ namespace speed {
 // Hand-written limits: what is left when a library's generality is gone. Their memory is kept from graph to graph.
 
 /// A mock-up of the least that a typed recorder can do: nodes of just the needed size, one behind the other, swept in
-/// order by one call through a function pointer each. No counts, no types, no values' ends. One thread.
-template <class Work = no_work>
+/// order by one call through a function pointer each. No types, no values' ends, no counts. One thread.
+///
+/// Counted  each node counts its handle and its takers, and destroying is what counting takes at least: the handles are
+///          given back as they stand, then each node, the last first, gives back what it takes
+template <class Work = no_work, bool Counted = false>
 phases run_arena(shape const& s, unsigned) {
   struct node {
     void (*invoke)(node*);
     value result;
     std::uint32_t count;
+    std::uint32_t uses;  // without counting, padding
     value constant;
     [[nodiscard]] node** inputs() { return reinterpret_cast<node**>(this + 1); }
   };
@@ -49,8 +53,11 @@ phases run_arena(shape const& s, unsigned) {
       at = blocks[block++].get();
       end = at + wanted;
     }
-    node* const n = ::new (at) node{invoke, 0, s.count(i), s.constant[i]};
-    for (std::uint32_t k = 0; k < n->count; ++k) n->inputs()[k] = nodes[s.inputs_of(i)[k]];
+    node* const n = ::new (at) node{invoke, 0, s.count(i), 1, s.constant[i]};
+    for (std::uint32_t k = 0; k < n->count; ++k) {
+      n->inputs()[k] = nodes[s.inputs_of(i)[k]];
+      if constexpr (Counted) ++n->inputs()[k]->uses;
+    }
     nodes.push_back(n);
     at += bytes;
   }
@@ -63,6 +70,17 @@ phases run_arena(shape const& s, unsigned) {
   sweep();
   took.rerun = watch.lap();
   took.result = nodes.back()->result;
+  if constexpr (Counted) {
+    std::size_t alive = nodes.size();
+    auto const give_back = [&](node* n) {
+      if (--n->uses == 0) --alive;
+    };
+    for (node* const n : nodes) give_back(n);
+    for (std::size_t i = nodes.size(); i-- != 0 && nodes[i]->uses == 0;) {
+      for (std::uint32_t k = 0; k < nodes[i]->count; ++k) give_back(nodes[i]->inputs()[k]);
+    }
+    if (alive != 0) took.result = 0;  // what is wrong is told
+  }
   nodes = {};
   took.destroy = watch.lap();
   return took;

@@ -44,6 +44,7 @@ std::vector<peer> graph_peers(shape const& s) {
       {"openmp", peer::kind::library, on_it(run_openmp<Work>)},
 #endif
       {"limit-arena", peer::kind::limit, on_it(run_arena<Work>), true},
+      {"limit-counted", peer::kind::limit, on_it(run_arena<Work, true>), true},
       {"limit-chunks", peer::kind::limit, on_it(run_chunks<Work>)},
       {"limit-counters", peer::kind::limit, on_it(run_counters<Work>)},
   };

@@ -14,8 +14,10 @@ struct phases {
   double record = 0, plan = 0, run = 0, rerun = 0, destroy = 0;
   value result = 0;
 
+  /// From the first recorded node to the result.
+  [[nodiscard]] double to_result() const { return record + plan + run; }
   /// From the first recorded node to the last one destroyed; the second run apart.
-  [[nodiscard]] double sum() const { return record + plan + run + destroy; }
+  [[nodiscard]] double sum() const { return to_result() + destroy; }
 };
 
 class stopwatch {

@@ -90,7 +90,7 @@ inline bool run_stencil(settings const& given) {
                         {"others", "cores", 1}},
                        {"speed: the smallest grain of a stencil's tasks from which on so much of the threads' time is "
                         "work; medians over processes",
-                        support::machine()}};
+                        support::machine(), given.machine_costs}};
   bool right = true;
   std::size_t const steps = given.scaled(1000, 5);
   for (std::size_t const width : {std::size_t{4}, std::size_t{32}}) {

@@ -66,7 +66,8 @@ std::size_t vectors(dally::threads const& pool, int pauses) {
 }
 
 // Short tasks, which two workers share; one now and then that is waited for.
-std::uint64_t stencil(dally::threads const& pool, std::size_t width, int rounds, bool slow) {
+template <class Scheduler>
+std::uint64_t stencil(Scheduler const& pool, std::size_t width, int rounds, bool slow) {
   auto next = delayed([](std::uint64_t a, std::uint64_t b, int pauses) {
     spin(pauses);
     return a * 31 + b;
@@ -87,6 +88,22 @@ std::uint64_t stencil(dally::threads const& pool, std::size_t width, int rounds,
          })(row)
       .compute({.scheduler = pool});
 }
+
+// Threads whose run is taken over at some moment, between two claims, two chunks, a mark and the next.
+struct taken_over {
+  dally::thread_pool& pool;
+  int pauses;
+
+  void run(dally::execution& job) const {
+    dally::crew_run crew{job, pool};
+    std::thread other{[&] {
+      spin(pauses);
+      static_cast<void>(crew.take_over());
+    }};
+    crew.run();
+    other.join();
+  }
+};
 
 // Results that are read by one task and taken by another, at about the same time: who takes later may move.
 std::size_t takers(dally::threads const& pool, int pauses) {
@@ -154,6 +171,29 @@ bool in_quick_succession(dally::threads const& pool, int rounds) {
   return right;
 }
 
+// Tasks for the caller's thread, most of which others make ready while it is busy with one.
+bool left_to_caller(dally::threads const& pool, int pauses) {
+  nobody_looks eyes;
+  auto anywhere = delayed([pauses](int n) {
+    spin(pauses);
+    return n;
+  });
+  auto here = delayed(
+      [pauses](int n) {
+        spin(pauses);
+        return n + 1;
+      },
+      {.here = true});
+  std::vector<lazy<int>> all;
+  for (int i = 0; i < 40; ++i) all.push_back(here(anywhere(i)));
+  auto const sum = delayed([](std::vector<int> const& of) {
+    int total = 0;
+    for (int const x : of) total += x;
+    return total;
+  })(all);
+  return sum.compute({.scheduler = pool, .observers = {&eyes}}) == 820;
+}
+
 }  // namespace
 
 int main() {
@@ -167,6 +207,7 @@ int main() {
     right = layers(three, 40 * round) == wanted && right;
     right = vectors(three, 400) == 8 && right;
   }
+  for (int round = 0; round < 100; ++round) right = left_to_caller(three, 10 * round) && right;
   for (int round = 0; round < 50; ++round) {
     right = held_up(three) && right;
     right = takers(three, 100 + 10 * round) == 80 && right;
@@ -177,6 +218,11 @@ int main() {
       int const rounds = static_cast<int>(8'000 / width);
       right = stencil(two, width, rounds, slow) == stencil(alone, width, rounds, false) && right;
     }
+  }
+  dally::thread_pool pair{2};
+  std::uint64_t const untouched = stencil(alone, 16, 250, false);
+  for (int round = 0; round < 400; ++round) {
+    right = stencil(taken_over{pair, 1'000 + 150 * round}, 16, 250, false) == untouched && right;
   }
   return right && in_quick_succession(three, 3'000) ? 0 : 1;
 }

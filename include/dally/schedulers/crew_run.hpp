@@ -325,7 +325,7 @@ class crew_run final : public shared_work {
     {
       std::lock_guard const lock{going_over_};
       if (stepping()) return;
-      for (part& of : parts_) of.claims.taken.store(true, std::memory_order_seq_cst);
+      for (part& of : parts_) of.claims.taken.store(true, std::memory_order_relaxed);  // before the fence
       if (!pool_.fences() || process_fence::pass()) make_ready();
       if (!stepping()) {
         // In vain, or it has run them all. Who has met this asks has_gone_over(), and goes on.
@@ -340,8 +340,8 @@ class crew_run final : public shared_work {
   [[gnu::cold]] DALLY_FUNCTION_WITHIN void make_ready() noexcept {
     node_id done[2];  // which of its nodes each has run: those below
     // Both, before the marks. Acquires the results of what the caller, and its partner, have run.
-    node_id const next[2] = {parts_[0].claims.begun.load(std::memory_order_seq_cst),
-                             parts_[1].claims.begun.load(std::memory_order_seq_cst)};
+    node_id const next[2] = {parts_[0].claims.begun.load(std::memory_order_acquire),
+                             parts_[1].claims.begun.load(std::memory_order_acquire)};
     if (next[0] > job_.size()) return;  // it has run them all
     for (unsigned const odd : {0U, 1U}) {
       node_id end = next[odd];
