@@ -3,9 +3,17 @@
 # includes the standard headers it needs, and beside the same by oneTBB's flow graph, where its headers are.
 # benchmarks/compile_cost.sh [compiler] [repetitions]: CPU seconds of an object at -O2, the least of the interleaved
 # repetitions; preprocessed lines; bytes of text.
+# benchmarks/compile_cost.sh --check: fails where the lesson's text takes more than it may, by the compiler whose text that
+# is: GCC 12 for x86-64. Others say so.
 set -euo pipefail
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+most_text=45000
+check=false
+if [ "${1:-}" = --check ]; then
+  check=true
+  set -- g++ 1
+fi
 compiler=${1:-g++}
 repetitions=${2:-5}
 work=$(mktemp -d)
@@ -95,6 +103,7 @@ printf '%-8s %10s %10s %10s\n' program 'CPU s' lines 'text B'
 for program in $programs; do
   lines=$("$compiler" -std=c++20 -I"$root/include" -E -P "$work/$program.cpp" | wc -l)
   text=$(size "$work/$program.o" | awk 'END { print $1 }')
+  [ "$program" != lesson ] || lesson_text=$text
   printf '%-8s %10s %10s %10s\n' "$program" "${least[$program]}" "$lines" "$text"
 done
 for program in $programs; do
@@ -102,3 +111,11 @@ for program in $programs; do
     awk -v p="$program" -v a="${least[$program]}" -v b="${least[bare]}" 'BEGIN { printf "%s / bare: %.1f\n", p, a / b }'
   fi
 done
+if $check; then
+  if [ "$("$compiler" -dumpmachine)-$("$compiler" -dumpversion)" != x86_64-linux-gnu-12 ]; then
+    echo "the lesson's text is compared by GCC 12 for x86-64 only: not here"
+  elif [ "$lesson_text" -gt $most_text ]; then
+    echo "compile_cost.sh: the lesson's program has $lesson_text bytes of text, allowed are $most_text" >&2
+    exit 1
+  fi
+fi
