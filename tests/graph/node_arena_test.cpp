@@ -124,6 +124,31 @@ TEST_CASE("blocks whose nodes have all died are used again", "[node_arena]") {
   CHECK(seen.size() <= first_round + 2);
 }
 
+TEST_CASE("blocks are used again when what takes their nodes, in other blocks and any order, has died", "[node_arena]") {
+  constexpr std::size_t size = 120'000;
+  std::set<node_block const*> seen;
+  std::size_t first_rounds = 0;
+  for (int round = 0; round < 8; ++round) {
+    std::vector<lazy<int>> takers;
+    {
+      std::vector<lazy<int>> leaves;
+      for (std::size_t i = 0; i < size; ++i) leaves.push_back(delayed(same)(static_cast<int>(i)));
+      for (std::size_t i = 0; i < size; ++i) {
+        takers.push_back(delayed(add)(leaves[i * 7919 % size], leaves[(size - i) % size]));
+      }
+      seen.merge(blocks_of(leaves));
+    }
+    seen.merge(blocks_of(takers));
+    for (std::size_t i = 0; i < size; i += 2) takers[i] = lazy<int>{};
+    // What a living one takes is alive, in whatever block.
+    std::size_t const last = size - 1;
+    CHECK(takers[last].compute(dally::synchronous{}) == static_cast<int>(last * 7919 % size + 1));
+    if (round == 1) first_rounds = seen.size();
+  }
+  CHECK(first_rounds >= 6);
+  CHECK(seen.size() <= first_rounds + 2);
+}
+
 TEST_CASE("one live node keeps its block from being used again", "[node_arena]") {
   std::vector<lazy<int>> survivors;
   std::set<node_block const*> theirs;

@@ -268,7 +268,8 @@ class node {
     node_arena& arena = node_arena::mine();
     std::byte* const memory = arena.allocate(lead + offset + type.payload_size, alignment) + lead;
     pending guard{memory, nullptr, nullptr, nullptr};
-    if (extras != nullptr) guard.extras = new node_extras{*extras};
+    if (extras != nullptr) [[unlikely]]
+      guard.extras = copy_of(*extras);
     construct(static_cast<void*>(memory + offset));
     node* const recorded = ::new (static_cast<void*>(memory)) node{type, place, dependency_count};
     auto* const row = reinterpret_cast<dependency*>(recorded + 1);
@@ -281,6 +282,8 @@ class node {
       *reinterpret_cast<node_extras const**>(memory - sizeof(void*)) = guard.extras;
       recorded->bits_ |= extras->options.pure ? has_extras | pure : has_extras;
       if (extras->options.retries != 0 || extras->options.here) recorded->bits_ |= special;
+    } else if (dependency_count == 0 && type.destroy == nullptr) {
+      recorded->bits_ |= bare;
     }
     guard.memory = nullptr;
     return recorded;
@@ -291,12 +294,17 @@ class node {
   static constexpr std::uint64_t has_extras = 1;
   static constexpr std::uint64_t pure = 2;
   static constexpr std::uint64_t special = 4;
+  static constexpr std::uint64_t bare = 8;  // nothing is to be ended, or given back, but its memory
 
   node(node_type const& type, std::source_location place, std::size_t dependency_count) noexcept
       : type_{&type}, place_{place}, dependency_count_{static_cast<std::uint32_t>(dependency_count)} {
     assert(dependency_count <= 0xffff'ffffU);
   }
   ~node() = default;
+
+  [[gnu::cold]] DALLY_FUNCTION_APART static node_extras* copy_of(node_extras const& extras) {
+    return new node_extras{extras};
+  }
 
   // What record() has begun: undone if the payload's constructor throws, or `fill`.
   struct pending {
@@ -384,7 +392,9 @@ DALLY_FUNCTION_APART void node::bury(node* dead) noexcept {
   if (dead_.digging) return lay_down(dead);  // a handle in a payload that is being ended
   dead_.digging = true;
   node_block* block = &node_block::of(dead);
+  node_block* block_of_bare = block;
   std::int64_t count = 0;
+  std::int64_t bare_count = 0;
   while (dead != nullptr) {
     node_block* const its = &node_block::of(dead);
     if (its != block) {
@@ -404,6 +414,16 @@ DALLY_FUNCTION_APART void node::bury(node* dead) noexcept {
         __builtin_prefetch(reinterpret_cast<void const*>(at - (reinterpret_cast<std::uintptr_t>(dead) - at)));
         continue;
       }
+      if ((d.from()->bits_ & bare) != 0) {  // half of a fold, or of a tree
+        node_block* const of_bare = &node_block::of(d.from());
+        if (of_bare != block_of_bare) {
+          if (bare_count != 0) block_of_bare->bury(bare_count);
+          block_of_bare = of_bare;
+          bare_count = 0;
+        }
+        ++bare_count;
+        continue;
+      }
       if (next != nullptr) lay_down(next);
       next = const_cast<node*>(d.from());
     }
@@ -413,6 +433,7 @@ DALLY_FUNCTION_APART void node::bury(node* dead) noexcept {
     }
     dead = next;
   }
+  if (bare_count != 0) block_of_bare->bury(bare_count);
   block->bury(count);
   dead_.digging = false;
 }

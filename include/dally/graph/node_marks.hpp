@@ -108,7 +108,7 @@ class node_marks {
   }
 
   /// Forgets all marks; keeps a moderate amount of memory for the next plan.
-  DALLY_FUNCTION_APART void clear() noexcept {
+  [[gnu::cold]] DALLY_FUNCTION_APART void clear() noexcept {
     for (block_marks* marks = oldest_; marks != nullptr; marks = marks->newer) {
       for (std::uint64_t top = marks->top; top != 0; top &= top - 1) {
         auto const s = static_cast<unsigned>(std::countr_zero(top));

@@ -53,7 +53,7 @@ class plan {
   DALLY_FUNCTION_APART plan(node const* const* outputs, std::size_t output_count);
   plan(plan const&) = delete;
   plan& operator=(plan const&) = delete;
-  DALLY_FUNCTION_APART ~plan() {
+  [[gnu::cold]] DALLY_FUNCTION_APART ~plan() {
     while (kept_count_ != 0) kept_[--kept_count_]->release();
   }
 
