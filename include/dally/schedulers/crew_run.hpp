@@ -29,7 +29,7 @@ namespace dally {
 ///
 /// In pairs: tasks of 40 ns and more, if the graph is wide enough. The caller and one pool thread run the chunks of a
 /// stretch of the plan's order in turn; each marks how far it has come, and waits at a node until the other has passed
-/// its inputs. No counter, no queue: a store and a claim a task. How long chunks are to be is tried out before; see
+/// its inputs. No counter, no queue: a claim and a mark a task. How long chunks are to be is tried out before; see
 /// window.
 ///
 /// By steps: a deque for each worker, and a list of nodes that are ready at first for everybody. Each worker runs the
@@ -38,7 +38,10 @@ namespace dally {
 /// steals first: what is ready elsewhere frees results, what nobody has begun makes more.
 ///
 /// The run goes over to steps once: when the caller has found several tasks in a row to be long, or when a pool thread
-/// finds the caller, or one of a pair the other, held up by one: it may be waiting for another task of this graph.
+/// finds the caller, or one of a pair the other, held up by one: it may be waiting for another task of this graph. That
+/// costs by the size of the graph, so in a large one more is waited for: a machine that stalls is no long task. Who goes
+/// over takes what the others have not claimed, and pays for a fence in all threads, which a claim then need not have:
+/// see execution::claim. Where the system has no such fence, runs go by steps from the beginning.
 class crew_run final : public shared_work {
  public:
   crew_run(execution& job, thread_pool& pool) : job_{job}, pool_{pool} {}
