@@ -433,7 +433,11 @@ DALLY_FUNCTION_APART void node::bury(node* dead) noexcept {
     }
     dead = next;
   }
-  if (bare_count != 0) block_of_bare->bury(bare_count);
+  if (block_of_bare == block) {
+    count += bare_count;  // other threads' nodes may die in this block just now: one addition, not two
+  } else if (bare_count != 0) {
+    block_of_bare->bury(bare_count);
+  }
   block->bury(count);
   dead_.digging = false;
 }
