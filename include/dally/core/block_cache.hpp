@@ -85,7 +85,7 @@ class block_cache {
   }
 
   /// Touches whole pages before anybody waits for it, if the system can (Linux 5.14): of what will be written anyway.
-  static void touch(void* memory, std::size_t bytes) noexcept {
+  [[gnu::cold]] DALLY_FUNCTION static void touch(void* memory, std::size_t bytes) noexcept {
 #if defined(__linux__)
     constexpr int populate_write = 23;  // MADV_POPULATE_WRITE
     ::madvise(memory, bytes, populate_write);

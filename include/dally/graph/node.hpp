@@ -416,7 +416,7 @@ DALLY_FUNCTION_APART void node::bury(node* dead) noexcept {
       }
       if ((d.from()->bits_ & bare) != 0) {  // half of a fold, or of a tree
         node_block* const of_bare = &node_block::of(d.from());
-        if (of_bare != block_of_bare) {
+        if (of_bare != block_of_bare) [[unlikely]] {
           if (bare_count != 0) block_of_bare->bury(bare_count);
           block_of_bare = of_bare;
           bare_count = 0;
