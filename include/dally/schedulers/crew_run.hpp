@@ -39,9 +39,9 @@ namespace dally {
 ///
 /// The run goes over to steps once: when the caller has found several tasks in a row to be long, or when a pool thread
 /// finds the caller, or one of a pair the other, held up by one: it may be waiting for another task of this graph. That
-/// costs by the size of the graph, so in a large one more is waited for: a machine that stalls is no long task. Who goes
-/// over takes what the others have not claimed, and pays for a fence in all threads, which a claim then need not have:
-/// see execution::claim. Where the system has no such fence, runs go by steps from the beginning.
+/// costs by the size of the graph, so in a large one more is waited for: a machine that stalls is no long task. Who
+/// goes over takes what the others have not claimed, and pays for a fence in all threads, which a claim then need not
+/// have: see execution::claim. Where the system has no such fence, runs go by steps from the beginning.
 class crew_run final : public shared_work {
  public:
   crew_run(execution& job, thread_pool& pool) : job_{job}, pool_{pool} {}
