@@ -124,7 +124,8 @@ TEST_CASE("blocks whose nodes have all died are used again", "[node_arena]") {
   CHECK(seen.size() <= first_round + 2);
 }
 
-TEST_CASE("blocks are used again when what takes their nodes, in other blocks and any order, has died", "[node_arena]") {
+TEST_CASE("blocks are used again when what takes their nodes, in other blocks and any order, has died",
+          "[node_arena]") {
   constexpr std::size_t size = 120'000;
   std::set<node_block const*> seen;
   std::size_t first_rounds = 0;
