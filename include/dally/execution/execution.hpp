@@ -481,8 +481,12 @@ class execution {
 
   // Keeps the first exception; called in a handler.
   [[gnu::cold]] DALLY_FUNCTION_APART void fail(node const& task) noexcept {
-    // Only the first gets past; finish() reads what it wrote after all steps, which their counters order.
-    if (failing_.exchange(true, std::memory_order_relaxed)) return;
+    // Only the first gets past; finish() reads what it wrote after all steps, which their counters order. Another that
+    // fails meanwhile waits, so that its worker sees the run stopped, and does not take the task for one not run.
+    if (failing_.exchange(true, std::memory_order_relaxed)) {
+      while (!failed_.load(std::memory_order_relaxed)) spin_pause();
+      return;
+    }
     error_ = std::current_exception();
     task.retain();
     failed_task_ = &task;
