@@ -3,10 +3,13 @@
 #include <linux/membarrier.h>
 #include <sys/syscall.h>
 
+#include <algorithm>
 #include <atomic>
 #include <cerrno>
 #include <chrono>
 #include <cstdarg>
+#include <cstddef>
+#include <cstdint>
 #include <latch>
 #include <thread>
 #include <vector>
@@ -118,4 +121,48 @@ TEST_CASE("fences that are refused later leave the caller alone, with every task
   CHECK(here.sum(dally::threads{pool}) == alone.sum(dally::threads{1}));
   CHECK(here.each_ran(1));
   CHECK(asked > before);  // somebody wanted to take over
+}
+
+// The caller is slower than its partner, who therefore leaves while the caller runs its share.
+TEST_CASE("a pair ends where fences are refused while it shares", "[thread_pool][fences]") {
+  constexpr std::size_t size = 30'000;
+  auto const caller = std::this_thread::get_id();
+  for (int round = 0; round < 6; ++round) {
+    CAPTURE(round);
+    dally::thread_pool pool{2};
+    if (!pool.fences()) return;
+    refusing const from_now_on;
+    std::atomic<int> by_other{0};
+    std::vector<std::atomic<int>> calls(size);
+    std::vector<dally::lazy<std::uint64_t>> all;
+    for (std::size_t n = 0; n < size; ++n) {
+      all.push_back(dally::delayed([&, n](std::uint64_t x) {
+        ++calls[n];
+        bool const mine = std::this_thread::get_id() == caller;
+        if (!mine) ++by_other;
+        int const steps = mine && by_other > 500 ? 4'000 : 80;
+        for (int i = 0; i < steps; ++i) x = x * 6364136223846793005U + 1442695040888963407U;
+        return x | 1;
+      })(std::uint64_t{n}));
+    }
+    auto const results = dally::compute({.scheduler = dally::threads{pool}}, all);
+    CHECK(results.size() == size);
+    CHECK(std::all_of(calls.begin(), calls.end(), [](std::atomic<int> const& times) { return times == 1; }));
+  }
+}
+
+TEST_CASE("a pool whose fences were refused once goes by steps from then on", "[thread_pool][fences]") {
+  dally::thread_pool pool{2};
+  if (!pool.fences()) return;
+  refusing const from_now_on;
+  rows here;
+  here.each = std::chrono::microseconds{100};
+  here.sum(dally::threads{pool});
+  CHECK_FALSE(pool.fences());
+  std::latch both{2};
+  auto meet = dally::delayed([&both](int x) {
+    both.arrive_and_wait();
+    return x;
+  });
+  CHECK((meet(1) + meet(2)).compute(dally::threads{pool}) == 3);
 }

@@ -84,7 +84,7 @@ class block_cache {
 #endif
   }
 
-  /// Touches whole pages before anybody waits for it, if the system can (Linux 5.14): of what will be written anyway.
+  /// Touches all pages of memory that will be written, before anybody waits for it, if the system can (Linux 5.14).
   [[gnu::cold]] DALLY_FUNCTION static void touch(void* memory, std::size_t bytes) noexcept {
 #if defined(__linux__)
     constexpr int populate_write = 23;  // MADV_POPULATE_WRITE

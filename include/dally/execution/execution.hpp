@@ -39,9 +39,6 @@ class execution {
       : execution{of, nullptr} {  // from here on a failure is undone by the destructor
     values_.reset(of.slot_bytes());
     tracked_.values = values_.data();
-    // A first touch of a page takes from 200 us to milliseconds where it is a huge one, for which a task would be
-    // blamed: it would seem long, or held up.
-    if (of.slot_bytes() >= block_bytes) block_cache::touch(values_.data(), of.slot_bytes());
     if (of.tracking() != nullptr) of.tracking()->track(tracked_);
     if (of.retries() != nullptr) of.retries()->prepare(*this);
   }
@@ -89,7 +86,8 @@ class execution {
   /// Whether the run has failed or been cancelled: no task is called any more.
   [[nodiscard, gnu::always_inline]] bool stopped() const noexcept {
     // Orders nothing: a task that still starts is as if it had started before the stop.
-    return failed_.load(std::memory_order_relaxed) || stop_on_interrupt::received_so_far() != interrupts_ ||
+    // failing_: who fails beside another must see it, too, or would take its task for one that has not run.
+    return failing_.load(std::memory_order_relaxed) || stop_on_interrupt::received_so_far() != interrupts_ ||
            (asked_to_stop_ != nullptr && asked_to_stop_(*this));
   }
 
@@ -116,8 +114,16 @@ class execution {
   // ---- for schedulers that run some nodes themselves before, or instead of, stepping the others
   // ------------------------
 
-  /// The nodes that a worker has begun to run in the plan's order: all below. Another thread can take over those that
-  /// it has not: it sets `taken`, passes a process_fence, and reads `begun`.
+  /// Touches the pages of large results, for schedulers that measure tasks: a first touch takes from 200 us to
+  /// milliseconds where the page is a huge one, and the task would seem long, or held up.
+  void touch_results() noexcept {
+    if (plan_.slot_bytes() < block_bytes) return;
+    block_cache::touch(values_.data(), plan_.slot_bytes());
+    values_[0] = std::byte{};  // where the system cannot, at least the page of the first task
+  }
+
+  /// The nodes that a worker has begun to run in the plan's order, or was about to: all below. Another thread can take
+  /// over those that it has not: it sets `taken`, passes a process_fence, and reads `begun`.
   struct claims {
     std::atomic<node_id> begun{0};
     std::atomic<bool> taken{false};
@@ -408,7 +414,7 @@ class execution {
     detail::may_cancel();
     // However deep runs are nested, two of them are asked: those between are, when the run in them has ended.
     asked_to_stop_ = [](execution const& job) noexcept {
-      return job.outer_->failed_.load(std::memory_order_relaxed) || job.outermost_->stopped();
+      return job.outer_->failing_.load(std::memory_order_relaxed) || job.outermost_->stopped();
     };
     if (outer.observers_ != nullptr) watch(outer.observers_);
   }
@@ -481,12 +487,8 @@ class execution {
 
   // Keeps the first exception; called in a handler.
   [[gnu::cold]] DALLY_FUNCTION_APART void fail(node const& task) noexcept {
-    // Only the first gets past; finish() reads what it wrote after all steps, which their counters order. Another that
-    // fails meanwhile waits, so that its worker sees the run stopped, and does not take the task for one not run.
-    if (failing_.exchange(true, std::memory_order_relaxed)) {
-      while (!failed_.load(std::memory_order_relaxed)) spin_pause();
-      return;
-    }
+    // Only the first gets past; finish() reads what it wrote after all steps, which their counters order.
+    if (failing_.exchange(true, std::memory_order_relaxed)) return;
     error_ = std::current_exception();
     task.retain();
     failed_task_ = &task;

@@ -16,8 +16,8 @@ namespace dally {
 
 namespace detail {
 
-/// The number in front of a file of `folder`, whose first `length` characters count; 0 if there is none (`max`), a huge
-/// one for what is negative or does not fit. `second` gets the number after it.
+/// The number in front of a file of `folder`, whose first `length` characters count; 0 if there is none (`max`, a
+/// blank), a huge one for what is negative or does not fit. `second` gets the number after it.
 [[gnu::cold]] DALLY_FUNCTION unsigned long long read_number(char* folder, std::size_t length, char const* file,
                                                             unsigned long long* second = nullptr) noexcept {
   char line[64];

@@ -43,7 +43,7 @@ class shared_work {
   /// Whether the thread that opened it works alone, and must be looked after: it may be held up by a task that waits
   /// for another. Then held_up is asked now and then, some 50 to 1,000 us apart.
   [[nodiscard]] virtual bool wants_watch() const noexcept { return false; }
-  /// Whether that thread has not come any further since this was asked last, and somebody else could.
+  /// Whether that thread has not come any further for a while, as this is asked now and then, and somebody else could.
   [[nodiscard]] virtual bool held_up() noexcept { return false; }
   /// Takes what it has not begun; true if there is something to help with now.
   [[nodiscard]] virtual bool take_over() noexcept { return false; }
@@ -96,8 +96,14 @@ class thread_pool {
   /// How many threads work on one piece of work, the one that opens it included.
   [[nodiscard]] unsigned size() const noexcept { return size_; }
 
-  /// Whether process_fence::pass() may be counted on.
-  [[nodiscard]] bool fences() const noexcept { return fences_; }
+  /// Whether pass_fence() can be counted on, so far.
+  [[nodiscard]] bool fences() const noexcept { return fences_.load(std::memory_order_relaxed); }
+  /// process_fence::pass(). Where the system has begun to forbid it, false, and fences() is from then on.
+  [[nodiscard]] bool pass_fence() noexcept {
+    if (process_fence::pass()) return true;
+    fences_.store(false, std::memory_order_relaxed);
+    return false;
+  }
 
   /// How many threads the pool has started.
   [[nodiscard]] unsigned started() const noexcept { return crew_->started.load(std::memory_order_relaxed); }
@@ -381,7 +387,7 @@ class thread_pool {
   }
 
   unsigned size_;
-  bool const fences_{process_fence::prepare()};
+  std::atomic<bool> fences_{process_fence::prepare()};
   std::atomic<unsigned> generation_{process_state::instance().fork_generation()};
   crew* crew_ = nullptr;
 };

@@ -40,21 +40,16 @@ class named_scheduler {
   using chooser = any_scheduler (*)(char const* name, unsigned workers, char const* asked_by);
   static constinit inline chooser others = nullptr;
 
-  [[noreturn, gnu::cold]] DALLY_FUNCTION_WITHIN static void refuse_processes(char const* asked_by) {
-    refuse(&throw_saying<config_error>,
-           "%sthe scheduler \"processes\" is not in this program: include <dally/processes.hpp>", asked_by);
-  }
-
  private:
   [[gnu::cold]] DALLY_FUNCTION static any_scheduler choose(char const* name, unsigned workers, char const* asked_by) {
     if (named_scheduler const* const known = find(name)) return known->make(workers);
-    if (std::strcmp(name, "processes") == 0) refuse_processes(asked_by);
     std::string allowed = "\"threads\", \"synchronous\"";
     for (named_scheduler const* s = first_; s != nullptr; s = s->next_) {
       allowed = formatted("%s, \"%s\"", allowed.c_str(), s->name_);
     }
-    refuse(&throw_saying<config_error>, "%sunknown scheduler \"%s\": allowed are %s%s", asked_by, name, allowed.c_str(),
-           find("processes") == nullptr ? " and, with <dally/processes.hpp>, \"processes\"" : "");
+    refuse(&throw_saying<config_error>, "%sno scheduler \"%s\" in this program: allowed are %s%s", asked_by, name,
+           allowed.c_str(),
+           find("processes") == nullptr ? " and, if <dally/processes.hpp> is included, \"processes\"" : "");
   }
 
   static constinit inline named_scheduler const* first_ = nullptr;
@@ -71,10 +66,9 @@ namespace detail {
   if (std::strcmp(name, "threads") == 0) return workers == 0 ? threads{} : threads{workers};
   if (std::strcmp(name, "synchronous") == 0) return synchronous{};
   if (named_scheduler::others != nullptr) return named_scheduler::others(name, workers, asked_by);
-  if (std::strcmp(name, "processes") == 0) named_scheduler::refuse_processes(asked_by);
   refuse(&throw_saying<config_error>,
-         "%sunknown scheduler \"%s\": allowed are \"threads\", \"synchronous\" and, with <dally/processes.hpp>, "
-         "\"processes\"",
+         "%sno scheduler \"%s\" in this program: allowed are \"threads\", \"synchronous\" and, if "
+         "<dally/processes.hpp> is included, \"processes\"",
          asked_by, name);
 }
 

@@ -15,7 +15,6 @@
 #include "dally/execution/execution.hpp"
 #include "dally/pool/deque.hpp"
 #include "dally/pool/parking.hpp"
-#include "dally/pool/process_fence.hpp"
 #include "dally/pool/thread_pool.hpp"
 #include "dally/schedulers/window.hpp"
 
@@ -52,7 +51,8 @@ class crew_run final : public shared_work {
   /// The caller's part, as worker 0.
   [[gnu::cold]] DALLY_FUNCTION_WITHIN void run() {
     bool const to_be_looked_after = pool_.open(*this);
-    if (job_.is_watched() || !pool_.fences()) {
+    job_.touch_results();
+    if (job_.is_watched() || !fences_) {
       go_over();  // observers slow every task down; without fences nobody could take over later
     } else if (to_be_looked_after) {
       pool_.notify();
@@ -86,17 +86,21 @@ class crew_run final : public shared_work {
     return false;
   }
 
-  [[nodiscard]] bool wants_watch() const noexcept override { return !stepping() && pool_.fences() && !job_.finished(); }
+  [[nodiscard]] bool wants_watch() const noexcept override { return !stepping() && fences_ && !job_.finished(); }
 
-  /// Does the caller still run what it ran some looks ago? How long ago grows with what a wrong guess costs: a machine
+  /// Does the caller still run what it ran a while ago? How long ago grows with what a wrong guess costs: a machine
   /// that does something else for a while holds a caller up as a task does.
   [[nodiscard, gnu::cold]] DALLY_FUNCTION bool held_up() noexcept override {
     node_id const reached = parts_[0].claims.begun.load(std::memory_order_relaxed);
     std::int64_t const now = std::chrono::steady_clock::now().time_since_epoch().count();
-    if (seen_.exchange(reached, std::memory_order_relaxed) != reached) seen_at_.store(now, std::memory_order_relaxed);
+    if (seen_.load(std::memory_order_relaxed) != reached) {
+      seen_at_.store(now, std::memory_order_relaxed);
+      seen_.store(reached, std::memory_order_relaxed);
+    }
     std::int64_t const since = now - seen_at_.load(std::memory_order_relaxed);
-    if (since < 30'000 + std::int64_t{5} * job_.size() || reached >= job_.size()) return false;
-    return reached == 0 || !goes_by_ones(reached - 1);
+    if (since < 30'000 + std::int64_t{5} * job_.size()) return false;
+    if (partner_.load(std::memory_order_relaxed) == shares) return true;  // of whose nodes this tells nothing
+    return reached < job_.size() && (reached == 0 || !goes_by_ones(reached - 1));
   }
 
   [[nodiscard, gnu::cold]] DALLY_FUNCTION bool take_over() noexcept override {
@@ -184,7 +188,7 @@ class crew_run final : public shared_work {
       start = now;
       n = reached;
       if (may_pair_ && n >= pair_from_ && took > pair_task * nodes && took > short_block / 4) {
-        if (!go_on_in_pairs(n, took / nodes)) return has_gone_over(0, size, 0);
+        if (!go_on_in_pairs(n, took / nodes)) return stays_to_release();
         start = clock::now();
       }
     }
@@ -254,7 +258,7 @@ class crew_run final : public shared_work {
                            stretch_.first};
     execution::claims& begun = parts_[odd].claims;
     node_id const chunk = node_id{1} << stretch_.chunk_log;
-    std::uint64_t end = 0;  // of what has been begun
+    std::uint64_t end = stretch_.first;  // of what has been begun
     for (std::uint64_t from = stretch_.first + odd * chunk; from < stretch_.last; from += 2 * chunk) {
       begun.begun.store(static_cast<node_id>(from), std::memory_order_release);  // as a claim does
       end = stretch_.last - from < chunk ? stretch_.last : from + chunk;
@@ -272,9 +276,9 @@ class crew_run final : public shared_work {
 
   /// Whether a share that has ended early, with node n the next, is to be gone on with.
   [[gnu::cold]] DALLY_FUNCTION bool goes_on(unsigned odd, node_id n, unsigned worker) noexcept {
-    if (job_.stopped()) return false;
-    go_over();  // nothing came for a while: there may be something else to do. Or somebody else has
-    return !has_gone_over(odd, n, worker);
+    bool const stops = job_.stopped();  // if not, nothing came for a while: there may be something else to do
+    if (!stops) go_over();              // or somebody else has
+    return !has_gone_over(odd, n, worker) && !stops;
   }
 
   /// A pool thread's part: stays until the run ends or goes over to steps, or has not needed it for a while.
@@ -299,6 +303,12 @@ class crew_run final : public shared_work {
     has_gone_over(1, job_.size(), worker);
   }
 
+  /// The caller's last question in a share that has ended: true if there are steps, and its own part of them is
+  /// released.
+  [[gnu::cold]] DALLY_FUNCTION_WITHIN bool stays_to_release() noexcept {
+    return has_gone_over(0, parts_[0].claims.begun.load(std::memory_order_relaxed), 0);
+  }
+
   /// Whether a partner that has not been needed for a while may go. Not while somebody goes over: that may have noted
   /// that we were running a node, which we then have to release.
   [[gnu::cold]] DALLY_FUNCTION bool partner_leaves() noexcept {
@@ -307,9 +317,10 @@ class crew_run final : public shared_work {
     return !stepping() && partner_.compare_exchange_strong(state, unwanted, std::memory_order_relaxed);
   }
 
-  /// What a worker asks that has found the rest to be taken over, or goes over itself, with node n its next. False if
-  /// it was not, after all, for want of memory; then the worker goes on. If true, what was counted as being run by the
-  /// worker, since it had claimed it, has been released to those who wait for it.
+  /// What a worker asks that has found the rest to be taken over, goes over itself, or stops, with node n the first
+  /// that it has not run. False if it was not taken, or in vain; then the worker goes on, unless the run has stopped.
+  /// If true, what was counted as being run by the worker, since it had claimed it, has been released to those who
+  /// wait.
   [[gnu::cold]] DALLY_FUNCTION_APART bool has_gone_over(unsigned odd, node_id n, unsigned worker) noexcept {
     {
       std::lock_guard const lock{going_over_};  // waits until the counters are made
@@ -318,7 +329,8 @@ class crew_run final : public shared_work {
         return false;
       }
     }
-    // Where that is n itself, the claim and the taking over have met: nobody has run it.
+    // Where that is n itself, the claim and the taking over have met and nobody has run it, or it has thrown: then the
+    // run has stopped, and it is passed over.
     if (node_id const held = std::exchange(parts_[odd].held, nobody); held != nobody) work(worker, held, held < n);
     return true;
   }
@@ -329,9 +341,9 @@ class crew_run final : public shared_work {
       std::lock_guard const lock{going_over_};
       if (stepping()) return;
       for (part& of : parts_) of.claims.taken.store(true, std::memory_order_relaxed);  // before the fence
-      if (!pool_.fences() || process_fence::pass()) make_ready();
+      if (!fences_ || pool_.pass_fence()) make_ready();
       if (!stepping()) {
-        // In vain, or it has run them all. Who has met this asks has_gone_over(), and goes on.
+        // In vain, or the caller has run them all. Who has met this asks has_gone_over(), and goes on.
         for (part& of : parts_) of.claims.taken.store(false, std::memory_order_relaxed);
         return;
       }
@@ -500,11 +512,12 @@ class crew_run final : public shared_work {
   thread_pool& pool_;
   bool const frugal_{job_.plan().uses() != nullptr};
   bool const has_here_{job_.plan().has_here()};
-  bool const may_pair_{pool_.fences() && job_.is_plain() && !has_here_ && !job_.plan().has_order_edges()};
+  bool const fences_{pool_.fences()};
+  bool const may_pair_{fences_ && job_.is_plain() && !has_here_ && !job_.plan().has_order_edges()};
   std::atomic<bool> stepping_{false};
   stretch stretch_;  // written by the caller, with going_over_ locked
-  // A partner: wanted by the caller, waits here, shares a stretch.
-  enum : unsigned { unwanted, wanted, shares, here };
+  // A partner: wanted by the caller, shares a stretch; has run its share, and waits here, or has gone.
+  enum : unsigned { wanted, shares, here, unwanted };
   std::atomic<unsigned> partner_{unwanted};
   node_id pair_from_ = 4, pause_ = 4096;  // nodes; the first ones are slower than others
   std::atomic<node_id> seen_{nobody};     // of what the caller has begun, at the last look
