@@ -87,6 +87,7 @@ programs='bare lesson compiled'
 if echo '#include <oneapi/tbb/flow_graph.h>' | "$compiler" -std=c++20 -fsyntax-only -x c++ - 2>/dev/null; then
   programs+=' tbb'
 fi
+if $check; then programs=lesson; fi
 
 declare -A least
 for ((run = 0; run < repetitions; ++run)); do
@@ -107,7 +108,7 @@ for program in $programs; do
   printf '%-8s %10s %10s %10s\n' "$program" "${least[$program]}" "$lines" "$text"
 done
 for program in $programs; do
-  if [ "$program" != bare ]; then
+  if [ "$program" != bare ] && ! $check; then
     awk -v p="$program" -v a="${least[$program]}" -v b="${least[bare]}" 'BEGIN { printf "%s / bare: %.1f\n", p, a / b }'
   fi
 done
