@@ -20,7 +20,6 @@
 #include "speed/sleepers.hpp"
 #include "speed/stencil.hpp"
 #include "support/in_child.hpp"
-#include "support/machine_costs.hpp"
 #include "support/options.hpp"
 
 namespace {
@@ -51,9 +50,8 @@ void keep_freed_memory() {
   mallopt(M_TRIM_THRESHOLD, INT_MAX);
 }
 
-int benchmark(speed::settings given) {
+int benchmark(speed::settings const& given) {
   keep_freed_memory();
-  given.machine_costs = support::machine_costs_text();
   bool right = true;
   auto const& graphs = speed::graph_workloads;
   if (std::any_of(graphs.begin(), graphs.end(), [&](auto const& w) { return given.wants(w); })) {

@@ -15,6 +15,7 @@
 #include "speed/settings.hpp"
 #include "speed/shapes.hpp"
 #include "support/machine.hpp"
+#include "support/machine_costs.hpp"
 #include "support/memory.hpp"
 #include "support/table.hpp"
 
@@ -70,7 +71,7 @@ class graphs_table {
                 {"others", "cores", 1}},
                {"speed: 64-bit sums over the same graphs; ns and bytes a node (W7: a call; one: the graph); medians "
                 "over processes, each with a cold graph and warm ones",
-                support::machine(), given.machine_costs}} {}
+                support::machine(), support::machine_costs_text()}} {}
 
   /// Adds the rows of a workload of so many nodes.
   void add(std::string const& workload, std::vector<peer> const& all, double nodes, value expected) {

@@ -13,6 +13,7 @@
 #include "speed/settings.hpp"
 #include "speed/shapes.hpp"
 #include "support/machine.hpp"
+#include "support/machine_costs.hpp"
 #include "support/table.hpp"
 
 namespace speed {
@@ -40,7 +41,7 @@ inline bool run_large(settings const& given) {
        {"others", "cores", 1}},
       {fmt::format("speed: {} tasks with 3 inputs each among the last {}, once in a process; medians over processes",
                    tasks, window),
-       support::machine(), given.machine_costs}};
+       support::machine(), support::machine_costs_text()}};
   bool right = true;
   auto const peers = given.those(graph_peers(s), threads);
   auto const samples = interleaved<graph_sample>(given, peers, "large", threads,

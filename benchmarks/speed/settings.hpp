@@ -26,7 +26,6 @@ struct settings {
   double others = 1000;  ///< cores; a process beside more load of others is measured again
   bool csv = false;
   bool json = false;
-  std::string machine_costs{};  ///< for the titles
 
   [[nodiscard]] bool wants(std::string const& workload) const {
     return std::find(workloads.begin(), workloads.end(), workload) != workloads.end();

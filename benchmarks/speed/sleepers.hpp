@@ -12,6 +12,7 @@
 #include "speed/team.hpp"
 #include "speed/work.hpp"
 #include "support/machine.hpp"
+#include "support/machine_costs.hpp"
 #include "support/table.hpp"
 
 namespace speed {
@@ -45,17 +46,17 @@ inline double bare_nap(std::size_t times) {
 
 /// Whether all results were right.
 inline bool run_sleepers(settings const& given) {
-  support::table table{
-      support::format_of(given.csv, given.json),
-      {{"workload", "", 0, 8},
-       {"threads"},
-       {"peer", "", 0, 15},
-       {"wall", "s", 4, 8},
-       {"least wall", "s", 4},
-       {"floor", "s", 4, 8},
-       {"over floor", "percent", 2},
-       {"others", "cores", 1}},
-      {"speed: tasks that sleep 1 ms, and their sum; medians over processes", support::machine(), given.machine_costs}};
+  support::table table{support::format_of(given.csv, given.json),
+                       {{"workload", "", 0, 8},
+                        {"threads"},
+                        {"peer", "", 0, 15},
+                        {"wall", "s", 4, 8},
+                        {"least wall", "s", 4},
+                        {"floor", "s", 4, 8},
+                        {"over floor", "percent", 2},
+                        {"others", "cores", 1}},
+                       {"speed: tasks that sleep 1 ms, and their sum; medians over processes", support::machine(),
+                        support::machine_costs_text()}};
   bool right = true;
   std::size_t const tasks = given.scaled(10'000, 8);
   shape const s = sleepers(tasks);

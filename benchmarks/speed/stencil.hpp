@@ -17,6 +17,7 @@
 #include "speed/shapes.hpp"
 #include "speed/work.hpp"
 #include "support/machine.hpp"
+#include "support/machine_costs.hpp"
 #include "support/table.hpp"
 
 namespace speed {
@@ -90,7 +91,7 @@ inline bool run_stencil(settings const& given) {
                         {"others", "cores", 1}},
                        {"speed: the smallest grain of a stencil's tasks from which on so much of the threads' time is "
                         "work; medians over processes",
-                        support::machine(), given.machine_costs}};
+                        support::machine(), support::machine_costs_text()}};
   bool right = true;
   std::size_t const steps = given.scaled(1000, 5);
   for (std::size_t const width : {std::size_t{4}, std::size_t{32}}) {

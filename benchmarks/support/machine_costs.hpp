@@ -95,9 +95,9 @@ inline machine_costs measure_machine() {
   });
 }
 
-/// They as a line of text.
+/// They as a line of text; measured at the first call.
 inline std::string machine_costs_text() {
-  machine_costs const costs = measure_machine();
+  static machine_costs const costs = measure_machine();
   return fmt::format(
       "here an uncontended locked addition takes {:.1f} ns, to another core and back {:.0f}, the clock {:.0f}, a first "
       "touch {:.2f} a byte in small pages and {:.2f} in huge ones; {:.1f} % of a thread's time went elsewhere",

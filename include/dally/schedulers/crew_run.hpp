@@ -188,7 +188,9 @@ class crew_run final : public shared_work {
       start = now;
       n = reached;
       if (may_pair_ && n >= pair_from_ && took > pair_task * nodes && took > short_block / 4) {
-        if (!go_on_in_pairs(n, took / nodes)) return stays_to_release();
+        // After a stop somebody may still have taken the rest, and waits for what we ran last.
+        if (!go_on_in_pairs(n, took / nodes))
+          return has_gone_over(0, parts_[0].claims.begun.load(std::memory_order_relaxed), 0);
         start = clock::now();
       }
     }
@@ -301,12 +303,6 @@ class crew_run final : public shared_work {
     }
     // The counters have been made, and whoever made them may have noted that we were running the last of our share.
     has_gone_over(1, job_.size(), worker);
-  }
-
-  /// The caller's last question in a share that has ended: true if there are steps, and its own part of them is
-  /// released.
-  [[gnu::cold]] DALLY_FUNCTION_WITHIN bool stays_to_release() noexcept {
-    return has_gone_over(0, parts_[0].claims.begun.load(std::memory_order_relaxed), 0);
   }
 
   /// Whether a partner that has not been needed for a while may go. Not while somebody goes over: that may have noted
