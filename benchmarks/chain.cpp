@@ -25,7 +25,7 @@ int next(int x) { return x + 1; }
 namespace {
 
 constexpr rlim_t stack_bytes = rlim_t{8} << 20;
-constexpr double bytes_target = 120;
+constexpr double bytes_target = 96;
 constexpr double growth_target = 12;  // of a phase's time, for ten times the nodes
 
 struct settings {

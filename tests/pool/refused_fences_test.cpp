@@ -69,7 +69,8 @@ struct rows {
 
 }  // namespace
 
-// Six values are handed on, however many were given: what lies behind the last is of no account, but not to a sanitizer.
+// Six values are handed on, however many were given: what lies behind the last is of no account, but not to a
+// sanitizer.
 [[gnu::no_sanitize_address]] long __wrap_syscall(long number, ...) {
   std::va_list values;
   va_start(values, number);

@@ -230,7 +230,8 @@ struct argument<A> {
   static plain_t<A> get(stored const& kept, inputs const& in, std::size_t k) {
     plain_t<A> values;
     if constexpr (requires { values.reserve(kept); }) values.reserve(kept);
-    for (std::size_t i = 0; i < kept; ++i) values.push_back(in.take<value>(k + i));
+    inputs const from = in;  // of our own: the compiler knows that no element is written there, and keeps it at hand
+    for (std::size_t i = 0; i < kept; ++i) values.push_back(from.take<value>(k + i));
     return values;
   }
 };

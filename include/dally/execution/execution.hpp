@@ -86,8 +86,8 @@ class execution {
   /// Whether the run has failed or been cancelled: no task is called any more.
   [[nodiscard, gnu::always_inline]] bool stopped() const noexcept {
     // Orders nothing: a task that still starts is as if it had started before the stop.
-    // failing_: who fails beside another must see it, too, or would take its task for one that has not run.
-    return failing_.load(std::memory_order_relaxed) || stop_on_interrupt::received_so_far() != interrupts_ ||
+    // Who fails beside another must see that, too, or would take its task for one that has not run: not failed_.
+    return stop_on_interrupt::received_so_far() != interrupts_.load(std::memory_order_relaxed) ||
            (asked_to_stop_ != nullptr && asked_to_stop_(*this));
   }
 
@@ -157,29 +157,34 @@ class execution {
   /// other one, and ends too if one does not come for a while; the run must be plain then.
   DALLY_FUNCTION_APART node_id sweep_while(node_id first, node_id last, claims* begun, unsigned worker,
                                            share* part = nullptr) noexcept {
-    node_id n = first;
+    std::size_t n = first;  // as wide as an address, or it would be kept a second time as one
+    auto const id = [&n] { return static_cast<node_id>(n); };
     if (!is_plain()) {
-      for (; n < last && claim(begun, n); ++n) perform(n, worker);
-      return n;
+      for (; n < last && claim(begun, id()); ++n) perform(id(), worker);
+      return id();
     }
     // Where nobody watches and no result ends before the run does, all that is left of a step is the call. Little is
     // kept over it: what the plan and the execution hold is as near as the stack.
     inputs in{nullptr, plan_.slots(), values_.data(), plan_.constants(), nullptr};
-    if (n < last) in.edges = plan_.edges(n).begin();
+    if (n < last) in.edges = plan_.edges(first).begin();
+    node const* task = nullptr;
     try {
-      for (; n < last && !stopped() && (part == nullptr || inputs_come(*part, n, *begun)) && claim(begun, n); ++n) {
-        node const& task = plan_.task(n);
-        node const* const next = task.type().invoke(task, in, in.values + in.slots[n]);
+      for (; n < last && !stopped() && (part == nullptr || inputs_come(*part, id(), *begun)) && claim(begun, id());
+           ++n) {
+        task = &plan_.task(id());
+        std::byte* const to = in.values + in.slots[id()];
+        node const* const next = task->type().invoke(*task, in, to);
         if (next != nullptr) [[unlikely]]
-          task.type().resume(*this, n, next, in.values + in.slots[n]);
-        if (part != nullptr) part->done->store(n + 1, std::memory_order_release);  // releases the result to the other
-        in.edges += plan_.task(n).dependencies().size();                           // rows stand one behind the other
+          task->type().resume(*this, id(), next, to);
+        // Releases the result to the other.
+        if (part != nullptr) part->done->store(id() + 1, std::memory_order_release);
+        in.edges += task->dependencies().size();  // rows stand one behind the other
       }
     } catch (...) {
-      fail(plan_.task(n));
+      fail(*task);
     }
     if (n < last && stopped()) skipped_.store(true, std::memory_order_relaxed);
-    return n;
+    return id();
   }
 
   /// Waits until `progress` has passed node n. False if a stop or who takes over ends it before, or the time: half a
@@ -287,7 +292,7 @@ class execution {
 
   /// Whether somebody has asked that the run be cancelled; stopped() says so too, and after a failure.
   [[nodiscard]] bool cancel_requested() const noexcept {
-    return stop_on_interrupt::received_so_far() != interrupts_ || (asked_to_stop_ != nullptr && asked_to_stop_(*this));
+    return interrupted() || (asked_to_stop_ != nullptr && asked_to_stop_(*this));
   }
 
   /// Tells observers that node n starts on `worker`.
@@ -414,7 +419,7 @@ class execution {
     detail::may_cancel();
     // However deep runs are nested, two of them are asked: those between are, when the run in them has ended.
     asked_to_stop_ = [](execution const& job) noexcept {
-      return job.outer_->failing_.load(std::memory_order_relaxed) || job.outermost_->stopped();
+      return (job.outer_->interrupts_.load(std::memory_order_relaxed) & failing) != 0 || job.outermost_->stopped();
     };
     if (outer.observers_ != nullptr) watch(outer.observers_);
   }
@@ -477,7 +482,7 @@ class execution {
     }
     bool const stop_seen = stopped();
     end_observation(stop_seen ? outcome::skipped : outcome::failed);
-    if (stop_on_interrupt::received_so_far() != interrupts_) stop_on_interrupt::handle();
+    if (interrupted()) stop_on_interrupt::handle();
     auto* const throw_cancelled = detail::cancelling.load(std::memory_order_relaxed);
     if (stop_seen && throw_cancelled != nullptr) throw_cancelled();
     refuse(&throw_saying<error>,
@@ -488,7 +493,7 @@ class execution {
   // Keeps the first exception; called in a handler.
   [[gnu::cold]] DALLY_FUNCTION_APART void fail(node const& task) noexcept {
     // Only the first gets past; finish() reads what it wrote after all steps, which their counters order.
-    if (failing_.exchange(true, std::memory_order_relaxed)) return;
+    if ((interrupts_.fetch_or(failing, std::memory_order_relaxed) & failing) != 0) return;
     error_ = std::current_exception();
     task.retain();
     failed_task_ = &task;
@@ -538,6 +543,10 @@ class execution {
     }
   }
 
+  [[nodiscard]] bool interrupted() const noexcept {
+    return stop_on_interrupt::received_so_far() != (interrupts_.load(std::memory_order_relaxed) & ~failing);
+  }
+
   void end_observation(outcome how) noexcept {
     if (watching_ != nullptr) std::exchange(watching_, nullptr)->end(*this, how);
   }
@@ -553,10 +562,12 @@ class execution {
   tracked_results tracked_{plan_};
   bool (*asked_to_stop_)(execution const& job) noexcept = nullptr;
   std::stop_token const* stop_token_ = nullptr;
-  std::atomic<bool> failing_{false};
   std::atomic<bool> failed_{false};
   std::atomic<bool> skipped_{false};
-  unsigned interrupts_;
+  // How many had been received when the run began, and this bit once a task has failed: stopped() asks for both at
+  // once.
+  static constexpr unsigned failing = 1U << 31;
+  std::atomic<unsigned> interrupts_;
   std::atomic<std::uint32_t> sinks_left_;  // 1 until ready() counts them: what was never begun is not finished
   std::exception_ptr error_;
   node const* failed_task_ = nullptr;  // held

@@ -282,8 +282,8 @@ class node {
       *reinterpret_cast<node_extras const**>(memory - sizeof(void*)) = guard.extras;
       recorded->bits_ |= extras->options.pure ? has_extras | pure : has_extras;
       if (extras->options.retries != 0 || extras->options.here) recorded->bits_ |= special;
-    } else if (dependency_count == 0 && type.destroy == nullptr) {
-      recorded->bits_ |= bare;
+    } else if (type.destroy == nullptr) {
+      recorded->bits_ |= simple;
     }
     guard.memory = nullptr;
     return recorded;
@@ -294,7 +294,7 @@ class node {
   static constexpr std::uint64_t has_extras = 1;
   static constexpr std::uint64_t pure = 2;
   static constexpr std::uint64_t special = 4;
-  static constexpr std::uint64_t bare = 8;  // nothing is to be ended, or given back, but its memory
+  static constexpr std::uint64_t simple = 8;  // nothing is to be ended but its memory, and references given back
 
   node(node_type const& type, std::source_location place, std::size_t dependency_count) noexcept
       : type_{&type}, place_{place}, dependency_count_{static_cast<std::uint32_t>(dependency_count)} {
@@ -403,8 +403,10 @@ DALLY_FUNCTION_APART void node::bury(node* dead) noexcept {
       count = 0;
     }
     ++count;
-    delete dead->extras();
-    if (dead->type_->destroy != nullptr) dead->type_->destroy(const_cast<void*>(dead->payload()));
+    if ((dead->bits_ & simple) == 0) {
+      delete dead->extras();
+      if (dead->type_->destroy != nullptr) dead->type_->destroy(const_cast<void*>(dead->payload()));
+    }
     node* next = nullptr;  // the last that dies with it does not wait in the list: in a chain, the only one
     for (dependency const d : dead->dependencies()) {
       if (!d.from()->give_back()) {
@@ -414,7 +416,7 @@ DALLY_FUNCTION_APART void node::bury(node* dead) noexcept {
         __builtin_prefetch(reinterpret_cast<void const*>(at - (reinterpret_cast<std::uintptr_t>(dead) - at)));
         continue;
       }
-      if ((d.from()->bits_ & bare) != 0) {  // half of a fold, or of a tree
+      if (d.from()->dependency_count_ == 0 && (d.from()->bits_ & simple) != 0) {  // half of a fold, or of a tree
         node_block* const of_bare = &node_block::of(d.from());
         if (of_bare != block_of_bare) [[unlikely]] {
           if (bare_count != 0) block_of_bare->bury(bare_count);

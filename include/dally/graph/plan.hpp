@@ -122,8 +122,8 @@ class plan {
     std::size_t tasks = 0;
     std::size_t edges = 0;
     std::size_t constants = 0;
-    std::uint32_t slot_size = 0;    // of the task that was added last
-    std::uint32_t other_size = 0;   // not 0: some task's differs from those of another
+    std::uint32_t slot_sizes = 0;   // all bits of all tasks' sizes
+    std::uint32_t slot_size = ~0U;  // the bits that they have in common: all, where there is one size
     std::size_t tracked_bytes = 0;  // of results that end at their last use: the others keep their slot in any order
     bool owning = false;
     result_rules const* rules = nullptr;  // of results that end at their last use
@@ -137,8 +137,8 @@ class plan {
     void add(node const& n, Input&& input) {
       dependency_list const dependencies = n.dependencies();
       std::uint32_t const its_size = n.type().result->slot_size;
-      if (slot_size != 0) other_size |= its_size ^ slot_size;
-      slot_size = its_size;
+      slot_sizes |= its_size;
+      slot_size &= its_size;
       ++tasks;
       edges += dependencies.size();
       for (dependency const d : dependencies) {
@@ -282,7 +282,7 @@ DALLY_FUNCTION_APART bool plan::find(node const* const* outputs, node_marks& mar
 
 DALLY_FUNCTION void plan::allocate(survey const& all) {
   std::size_t const pointers = all.constants + output_count_;
-  bool const one_size = all.other_size == 0 && std::has_single_bit(all.slot_size);
+  bool const one_size = all.slot_sizes == all.slot_size && std::has_single_bit(all.slot_size);
   if (one_size) slot_shift_ = static_cast<unsigned char>(std::countr_zero(all.slot_size));
   auto const rows = static_cast<std::size_t>(1 + (one_size ? 0 : 1) + (all.rules != nullptr ? 1 : 0));
   std::size_t const numbers = rows * size_ + 1 + all.edges + output_count_;

@@ -36,11 +36,12 @@ namespace dally {
 /// Out of work, it takes the next of the list, then steals the oldest of somebody else's. Where results own memory it
 /// steals first: what is ready elsewhere frees results, what nobody has begun makes more.
 ///
-/// The run goes over to steps once: when the caller has found several tasks in a row to be long, or when a pool thread
-/// finds the caller, or one of a pair the other, held up by one: it may be waiting for another task of this graph. That
-/// costs by the size of the graph, so in a large one more is waited for: a machine that stalls is no long task. Who
-/// goes over takes what the others have not claimed, and pays for a fence in all threads, which a claim then need not
-/// have: see execution::claim. Where the system has no such fence, runs go by steps from the beginning.
+/// The run goes over to steps once: when the caller has found several tasks in a row to be long (two microseconds where
+/// a partner is all there is, six in narrow graphs until it is found not to help), or when a pool thread finds the
+/// caller, or one of a pair the other, held up by one: it may be waiting for another task of this graph. That costs by
+/// the size of the graph, so in a large one more is waited for: a machine that stalls is no long task. Who goes over
+/// takes what the others have not claimed, and pays for a fence in all threads, which a claim then need not have: see
+/// execution::claim. Where the system has no such fence, runs go by steps from the beginning.
 class crew_run final : public shared_work {
  public:
   crew_run(execution& job, thread_pool& pool) : job_{job}, pool_{pool} {}
@@ -150,8 +151,7 @@ class crew_run final : public shared_work {
   /// Runs node after node until all have been run, the run has stopped, or it goes over to steps: then true.
   [[gnu::cold]] DALLY_FUNCTION bool run_alone() noexcept {
     using clock = std::chrono::steady_clock;
-    // ns, on the average of a block. A partner is as good a help, and cheaper, where there is no third.
-    std::int64_t const long_task = may_pair_ && pool_.size() == 2 ? 2'000 : 250;
+    bool const two = may_pair_ && pool_.size() == 2;
     constexpr std::int64_t pair_task = 40;       // ns: below, handing over costs more than the task
     constexpr std::int64_t short_block = 2'000;  // ns: a look at the clock for less costs more than a hundredth
     node_id const size = job_.size();
@@ -178,6 +178,9 @@ class crew_run final : public shared_work {
       auto const now = clock::now();
       std::int64_t const took = (now - start).count();
       auto const nodes = static_cast<std::int64_t>(reached - n);
+      // ns, on the average of a block. Where there is no third, a partner is as good a help, and cheaper; for longer
+      // tasks until it proves not to be.
+      std::int64_t const long_task = !two ? 250 : pairs_gain_ > 0 ? 6'000 : 2'000;
       bool const is_long = took > long_task * nodes;
       in_a_row = is_long ? in_a_row + 1 : 0;
       long_time = is_long ? long_time + took : 0;
@@ -187,7 +190,7 @@ class crew_run final : public shared_work {
       if (took > 2 * short_block && block > 1) block /= 2;
       start = now;
       n = reached;
-      if (may_pair_ && n >= pair_from_ && took > pair_task * nodes && took > short_block / 4) {
+      if (may_pair_ && !is_long && n >= pair_from_ && took > pair_task * nodes && took > short_block / 4) {
         // After a stop somebody may still have taken the rest, and waits for what we ran last.
         if (!go_on_in_pairs(n, took / nodes))
           return has_gone_over(0, parts_[0].claims.begun.load(std::memory_order_relaxed), 0);
@@ -218,11 +221,15 @@ class crew_run final : public shared_work {
     unsigned const state = partner_.load(std::memory_order_relaxed);  // its results came with the end of a share
     if (state == wanted || each * left < 20'000) return true;         // nobody yet; or not worth a wake-up
     window const next = window::of(job_.plan(), n, each);
-    if (!next.worthwhile()) {
+    bool const worthwhile = next.worthwhile();
+    // Tasks of microseconds go by steps where that cannot help, or the graph is wide: there is something to steal then,
+    // however unequal they are.
+    if (!worthwhile || next.chunk_log > 2) pairs_gain_ = 0;
+    if (!worthwhile) {
       pair_from_ = n + pause_;
       pause_ *= 2;
-      return true;
     }
+    if (!worthwhile || (pairs_gain_ <= 0 && each > 2'000)) return true;
     if (state == unwanted) {
       partner_.store(wanted, std::memory_order_seq_cst);
       pool_.notify();
@@ -243,7 +250,11 @@ class crew_run final : public shared_work {
         return true;
       }
     }
+    auto const start = std::chrono::steady_clock::now();
     if (!run_share(0, 0)) return false;
+    std::int64_t const took = (std::chrono::steady_clock::now() - start).count();
+    pairs_gain_ += 5 * each * (stretch_.last - n) - 9 * took;
+    if (pairs_gain_ > trust) pairs_gain_ = trust;
     std::lock_guard const lock{going_over_};
     n = stretch_.last;
     if (stepping()) return true;
@@ -519,7 +530,12 @@ class crew_run final : public shared_work {
   std::atomic<node_id> seen_{nobody};     // of what the caller has begun, at the last look
   std::atomic<std::int64_t> seen_at_{0};  // ns, when that was seen first
   std::int64_t share_work_ = 250'000;     // ns, of a stretch
-  slot* slots_ = nullptr;                 // from when the steps begin
+  // ns, five times what the stretches would have taken the caller alone, less nine times what they have taken: pairs
+  // pay if both threads are busy nine tenths of the time. The trust they begin with, and get back at most, is a stretch
+  // or two.
+  static constexpr std::int64_t trust = 200'000;
+  std::int64_t pairs_gain_ = trust;
+  slot* slots_ = nullptr;  // from when the steps begin
   os_mutex going_over_;
   scratch_list<node_id> roots_;          // ready when the steps began
   scratch_array<left_task> left_tasks_;  // by node
