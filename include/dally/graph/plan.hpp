@@ -263,8 +263,8 @@ DALLY_FUNCTION_APART bool plan::find(node const* const* outputs, node_marks& mar
     if (!outputs[i]->is_value()) marks.mark_apart(outputs[i]);
   }
   // Inputs exist before their consumers: one pass downwards finds everything, without a stack.
-  bool one_arena = marks.each_downwards([&](node const* n) {
-    all.add(*n, [&](node const* input) { marks.mark(input); });
+  bool one_arena = marks.each_downwards([&](node const* n, auto& place) {
+    all.add(*n, [&](node const* input) { marks.mark(input, place); });
     return marks.one_arena();
   });
   one_arena = one_arena && marks.one_arena();
@@ -325,11 +325,14 @@ std::uint32_t plan::write_rows(IdOf&& id_of) {
         edge = constant_edge | constant_count++;
       } else if (d.from() == before) {  // as often in a chain or a fold: it need not be looked for
         edge = n - 1;
-      } else {  // or, in a row or a tree, the one behind what was taken last
-        edge = d.from() == tasks[after_last] ? after_last : id_of(d.from());
+        follows = true;
+      } else if (d.from() == tasks[after_last]) {  // or, in a row or a tree, the one behind what was taken last
+        edge = after_last++;
+      } else {
+        edge = id_of(d.from());
+        follows |= edge + 1 == n;              // of equal calls
         after_last = edge < n ? edge + 1 : 0;  // where the order proves none, an edge may point ahead
       }
-      follows |= edge + 1 == n;
       edges[edge_count++] = edge;
     }
     chain &= follows;
