@@ -21,7 +21,8 @@ struct machine_costs {
   double locked = 0;       ///< an atomic addition that nobody contends for
   double round_trip = 0;   ///< a value to another core, and one back
   double clock = 0;        ///< a look at the clock
-  double small_touch = 0;  ///< a byte of memory, touched for the first time, in pages of 4 KiB
+  double fresh_touch = 0;  ///< a byte that nobody has touched for long: a virtual machine's host may have to find it
+  double small_touch = 0;  ///< a byte of the same memory, touched first by this process, in pages of 4 KiB
   double huge_touch = 0;   ///< the same where the system gives huge pages
   double taken = 0;        ///< the share of a thread's time that went to something else, in pieces of 2 us and more
 };
@@ -88,8 +89,9 @@ inline machine_costs measure_machine() {
       if (now - last > 2000) costs.taken += (now - last) / 1e8;
       last = now;
     }
-    costs.huge_touch = detail::first_touch(true);
+    costs.fresh_touch = detail::first_touch(true);
     costs.small_touch = detail::first_touch(false);
+    costs.huge_touch = detail::first_touch(true);
     if (std::thread::hardware_concurrency() > 1) costs.round_trip = detail::round_trip();
     return costs;
   });
@@ -100,8 +102,10 @@ inline std::string machine_costs_text() {
   static machine_costs const costs = measure_machine();
   return fmt::format(
       "here an uncontended locked addition takes {:.1f} ns, to another core and back {:.0f}, the clock {:.0f}, a first "
-      "touch {:.2f} a byte in small pages and {:.2f} in huge ones; {:.1f} % of a thread's time went elsewhere",
-      costs.locked, costs.round_trip, costs.clock, costs.small_touch, costs.huge_touch, costs.taken * 100);
+      "touch {:.2f} a byte of memory that was in use just now in small pages, {:.2f} in huge ones, and {:.2f} of other "
+      "memory; {:.1f} % of a thread's time went elsewhere",
+      costs.locked, costs.round_trip, costs.clock, costs.small_touch, costs.huge_touch, costs.fresh_touch,
+      costs.taken * 100);
 }
 
 }  // namespace support

@@ -57,7 +57,7 @@ std::vector<lazy<int>> random_graph(std::mt19937& random, std::size_t size) {
 
 std::vector<node const*> numbered(node_marks& marks) {
   std::vector<node const*> order;
-  marks.each_downwards([&](node const* n) {
+  marks.each_downwards([&](node const* n, auto const&) {
     order.push_back(n);
     return true;
   });
@@ -103,10 +103,10 @@ TEST_CASE("the way down visits every ancestor once, the highest first", "[node_m
     for (unsigned i = 0; i <= random() % 5; ++i) outputs.push_back(recorded_node(nodes[random() % nodes.size()]));
     for (node const* const n : outputs) marks.mark(n);
     std::vector<node const*> visited;
-    bool const to_the_end = marks.each_downwards([&](node const* n) {
+    bool const to_the_end = marks.each_downwards([&](node const* n, auto& place) {
       visited.push_back(n);
       for (dally::dependency const d : n->dependencies()) {
-        if (!d.from()->is_value()) marks.mark(d.from());
+        if (!d.from()->is_value()) marks.mark(d.from(), place);
       }
       return true;
     });
@@ -126,8 +126,8 @@ TEST_CASE("the way down can be given up, and marks can be used again afterwards"
   for (int limit : {1, 2, 100, 3'000}) {
     marks.mark(recorded_node(nodes.back()));
     int visits = 0;
-    bool const to_the_end = marks.each_downwards([&](node const* n) {
-      for (dally::dependency const d : n->dependencies()) marks.mark(d.from());
+    bool const to_the_end = marks.each_downwards([&](node const* n, auto& place) {
+      for (dally::dependency const d : n->dependencies()) marks.mark(d.from(), place);
       return ++visits < limit;
     });
     CHECK(!to_the_end);

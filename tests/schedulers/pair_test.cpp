@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <atomic>
 #include <chrono>
+#include <cstddef>
 #include <cstdint>
 #include <latch>
 #include <stdexcept>
@@ -73,6 +74,34 @@ TEST_CASE("short tasks are right whichever worker runs their inputs", "[schedule
     std::uint64_t const expected = plain(width, rows);
     for (unsigned const workers : {2U, 3U}) {
       for (int run = 0; run < 5; ++run) CHECK(x.compute(dally::threads{workers}) == expected);
+    }
+  }
+}
+
+// Between short and long: pairs go on with them in a narrow graph until they prove unequal, deques take a wide one.
+TEST_CASE("tasks of microseconds are right and run once, equal and unequal, in narrow graphs and wide",
+          "[schedulers][pairs]") {
+  for (std::size_t const width : {2UL, 4UL, 60UL}) {
+    for (bool const equal : {true, false}) {
+      CAPTURE(width, equal);
+      std::size_t const rows = 3'000 / width;
+      std::vector<std::atomic<int>> calls(width * rows);
+      auto const x = stencil(width, rows, [&](std::size_t cell, auto const&... cells) {
+        return delayed([&calls, cell, equal](std::uint64_t left, std::uint64_t own, std::uint64_t right) {
+          ++calls[cell];
+          std::size_t const times = equal ? 30 : cell % 23 == 0 ? 300 : cell % 7 * 8;
+          std::uint64_t volatile sink = left;
+          for (std::size_t i = 0; i < times; ++i) sink = churn(sink);
+          return step(left, own, right);
+        })(cells...);
+      });
+      std::uint64_t const expected = plain(width, rows);
+      for (unsigned const workers : {2U, 3U}) {
+        for (auto& count : calls) count = 0;
+        CHECK(x.compute(dally::threads{workers}) == expected);
+        CHECK(std::all_of(calls.begin() + static_cast<std::ptrdiff_t>(width), calls.end(),
+                          [](std::atomic<int> const& times) { return times == 1; }));
+      }
     }
   }
 }
