@@ -1,5 +1,6 @@
 // Where nodes lie: blocks of 2 MiB, in the order of recording, used again.
 
+#include <algorithm>
 #include <array>
 #include <cstddef>
 #include <cstdint>
@@ -22,6 +23,7 @@ using dally::delayed;
 using dally::lazy;
 using dally::node;
 using dally::node_block;
+using dally::tests::counted;
 using dally::tests::recorded_node;
 
 namespace {
@@ -147,6 +149,58 @@ TEST_CASE("blocks are used again when what takes their nodes, in other blocks an
     if (round == 1) first_rounds = seen.size();
   }
   CHECK(first_rounds >= 6);
+  CHECK(seen.size() <= first_rounds + 2);
+}
+
+TEST_CASE("nodes of few inputs and many die once, over many blocks, in whatever order their handles end",
+          "[node_arena]") {
+  constexpr std::size_t size = 120'000;
+  REQUIRE(counted::live() == 0);
+  auto const window = GENERATE(values<std::size_t>({200, 100'000}));
+  CAPTURE(window);
+  std::mt19937 random{7};
+  auto two = [](int a, int b) { return a ^ b; };
+  auto three = [](int a, int b, int c) { return a ^ b ^ c; };
+  auto all_of = [](std::vector<int> const& all, counted const&) { return static_cast<int>(all.size()); };
+  std::set<node_block const*> seen;
+  std::size_t first_rounds = 0;
+  for (int round = 0; round < 4; ++round) {
+    std::vector<lazy<int>> nodes;
+    auto const some = [&] {
+      std::size_t const reach = std::min(window, nodes.size());
+      return nodes[nodes.size() - 1 - random() % reach];
+    };
+    for (std::size_t i = 0; i < size; ++i) {
+      switch (nodes.empty() ? 0 : random() % 8) {
+        case 0:
+          nodes.push_back(delayed(same)(static_cast<int>(i)));
+          break;
+        case 1:
+          nodes.push_back(delayed(same)(some()));
+          break;
+        case 2:
+          nodes.push_back(delayed(two)(some(), some()));
+          break;
+        case 3:  // a handle in what is ended
+          nodes.push_back(delayed([held = some()](int x) { return x; })(some()));
+          break;
+        case 4:
+          nodes.push_back(delayed(all_of)(std::vector{some(), some(), some(), some(), some()}, counted{1}));
+          break;
+        default:
+          nodes.push_back(delayed(three)(some(), some(), some()));
+      }
+    }
+    seen.merge(blocks_of(nodes));
+    auto last = nodes.back();
+    std::shuffle(nodes.begin(), nodes.end(), random);
+    nodes.clear();
+    static_cast<void>(last.compute(dally::synchronous{}));  // what it takes is alive
+    last = lazy<int>{};
+    CHECK(counted::live() == 0);
+    if (round == 1) first_rounds = seen.size();
+  }
+  CHECK(first_rounds >= 4);
   CHECK(seen.size() <= first_rounds + 2);
 }
 

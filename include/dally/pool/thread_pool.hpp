@@ -311,7 +311,7 @@ class thread_pool {
     }
 
     // Takes a thread off the sleepers, to be woken; or the calling one, unless somebody has done so to wake it.
-    [[gnu::cold]] DALLY_FUNCTION_APART bool stop_sleeping() noexcept {
+    [[gnu::cold]] DALLY_FUNCTION_WITHIN bool stop_sleeping() noexcept {
       unsigned asleep = sleepers.load(std::memory_order_seq_cst);
       while (asleep != 0) {
         if (sleepers.compare_exchange_weak(asleep, asleep - 1, std::memory_order_seq_cst)) return true;
@@ -369,7 +369,7 @@ class thread_pool {
     }
   };
 
-  [[nodiscard]] bool forked() const noexcept {
+  [[nodiscard, gnu::always_inline]] bool forked() const noexcept {
     // Acquires the new crew from the thread that has renewed it.
     return generation_.load(std::memory_order_acquire) != process_state::instance().fork_generation();
   }

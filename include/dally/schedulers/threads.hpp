@@ -19,8 +19,8 @@ namespace dally {
 /// Errors   config_error for 0 workers or more than 4,096. Threads that the system refuses are done without: in the
 ///          end the caller works alone
 /// Cost     short tasks are run by the caller in the plan's order, for a store and a load each, or by the caller and
-///          one pool thread in turns; from when they prove longer than a quarter of a microsecond (2 to 6 us where there
-///          are two workers), a join counter an edge, and a wake-up only when somebody is idle
+///          one pool thread in turns; from when they prove longer than a quarter of a microsecond (2 to 6 us where
+///          there are two workers), a join counter an edge, and a wake-up only when somebody is idle
 /// Source   R. D. Blumofe, C. E. Leiserson, Scheduling multithreaded computations by work stealing, JACM 46(5), 1999
 class threads {
  public:
