@@ -19,6 +19,7 @@
 #include <vector>
 
 #include "support/catch2.hpp"
+#include "support/counted.hpp"
 #include "support/recorded.hpp"
 
 using dally::compute;
@@ -26,6 +27,7 @@ using dally::delayed;
 using dally::lazy;
 using dally::synchronous;
 using dally::tests::contains;
+using dally::tests::counted;
 
 namespace {
 
@@ -242,4 +244,31 @@ TEST_CASE("a traversal that visits other lazies than it asks for is an error, no
   }
   CHECK_THROWS_AS(size(moody{three, {2}}).compute(synchronous{}), dally::graph_error);
   CHECK(size(three).compute(synchronous{}) == 3);
+}
+
+namespace {
+// Visits what nobody holds: a task that is recorded when it is asked for its lazies.
+struct late {
+  lazy<int> held;
+};
+}  // namespace
+
+template <>
+struct dally::traversal<late> {
+  using plain = int;
+  static plain rebuild(late const& l, auto&& value_of) { return value_of(l.held); }
+  static void each(late const& l, auto&& visit) {
+    visit(l.held.then([](int x) { return x + 1; }));
+  }
+};
+
+TEST_CASE("a traversal that records the lazies it visits is an error that says so", "[traversal]") {
+  auto const same = delayed([](int x, counted const&) { return x; });
+  auto const one = number(1);
+  {
+    CHECK_THROWS_AS(same(late{one}, counted{1}), dally::graph_error);
+    CHECK_THROWS_WITH(same(late{one}, counted{1}), contains("records tasks") && contains("each()"));
+  }
+  CHECK(counted::live() == 0);
+  CHECK(same(one, counted{1}).compute(synchronous{}) == 1);
 }

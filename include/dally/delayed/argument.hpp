@@ -249,6 +249,11 @@ struct kept_whole {
       "order"};
 }
 
+[[noreturn, gnu::cold]] DALLY_FUNCTION void refuse_recording_traversal() {
+  throw graph_error{
+      "a traversal records tasks: each() must visit lazies that the value holds, not ones that are made meanwhile"};
+}
+
 /// Any other value with lazies inside is kept as it is, and rebuilt at each run.
 template <class A>
   requires(holds_lazy<A> && !is_lazy<A> && !lazy_sequence<A>)
@@ -278,7 +283,10 @@ struct argument<A> {
       if (writer.next == writer.end) refuse_other_lazies();
       writer.share(x, tracked_v<stored_t<T>>);
     };
+    std::uint64_t const before = node_arena::mine().last_number();
     each_lazy{visit}(kept.value);
+    // What a node takes stands before it, and its own place has been taken.
+    if (node_arena::mine().last_number() != before) refuse_recording_traversal();
     kept.lazies = static_cast<std::size_t>(writer.next - first);
   }
   static std::size_t taken(stored const& kept) noexcept { return kept.lazies; }

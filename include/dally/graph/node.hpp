@@ -329,8 +329,8 @@ class node {
     return x ^ (x >> 33);
   }
 
-  // The dead wait in a list of their thread, linked through their own memory, so that neither chains of nodes nor
-  // payloads that hold handles recurse.
+  // The dead wait in a list of their thread, or in a queue of bury(), linked through their own memory, so that neither
+  // chains of nodes nor payloads that hold handles recurse.
   struct graveyard {
     node* top;
     bool digging;
@@ -347,7 +347,7 @@ class node {
 #endif
   }
 
-  // Whether it dies without waiting for its turn: it takes nothing, and nothing is to be ended.
+  // Whether it can die without waiting for its turn: it takes nothing, and nothing is to be ended.
   [[nodiscard]] bool is_bare() const noexcept { return dependency_count_ == 0 && (bits_ & simple) != 0; }
   // Gives one reference back; true if that was the last.
   bool give_back() const noexcept;
@@ -402,8 +402,8 @@ DALLY_FUNCTION_WITHIN node** node::give_back_all(node** end) const noexcept {
     if (only_thread()) {
       held = from->references_.load(std::memory_order_relaxed);
       from->references_.store(held - 1, std::memory_order_relaxed);
-    } else {
-      held = from->references_.fetch_sub(1, std::memory_order_acq_rel);  // as in give_back()
+    } else if (held = from->references_.load(std::memory_order_acquire); held != 1) {  // as in give_back()
+      held = from->references_.fetch_sub(1, std::memory_order_acq_rel);
     }
     *end = from;
     auto const now = reinterpret_cast<std::uintptr_t>(end);
@@ -438,7 +438,7 @@ DALLY_FUNCTION_APART void node::bury(node* dead) noexcept {
       delete dead->extras();
       if (dead->type_->destroy != nullptr) dead->type_->destroy(const_cast<void*>(dead->payload()));
     }
-    node* next = nullptr;  // the last that dies with it does not wait in the list: in a chain, the only one
+    node* next = nullptr;  // the last that dies with one that takes little does not wait: in a chain, the only one
     if (dead->dependency_count_ > 2 && !dead->dependencies()[0].from()->is_bare()) {
       end = dead->give_back_all(end);
     } else {

@@ -125,6 +125,9 @@ class node_arena {
     return reinterpret_cast<std::byte*>(at);
   }
 
+  /// That of the node that was recorded last.
+  [[nodiscard]] std::uint64_t last_number() const noexcept { return last_number_; }
+
   /// The number of the next node, above `floor` and above those of all nodes of this arena.
   [[nodiscard]] std::uint64_t next_number(std::uint64_t floor) noexcept {
     last_number_ = (floor > last_number_ ? floor : last_number_) + 1;

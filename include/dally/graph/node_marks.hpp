@@ -56,8 +56,8 @@ class node_marks {
   [[nodiscard, gnu::noinline]] std::uint32_t rank_apart(node const* n) { return rank(n); }
 
   /// Visits every marked node, the highest first, also those that `visit` marks meanwhile at lower positions.
-  /// `visit` is given the node and its place, and returns false to give up. Only for nodes of one arena: positions
-  /// follow numbers there.
+  /// `visit` is given the node and its place, and returns false to give up. For nodes of one arena, where positions
+  /// follow numbers; of several, if all have been marked before.
   template <class Visit>
   bool each_downwards(Visit&& visit) {
     for (block_marks* marks = newest_; marks != nullptr; marks = marks->older) {

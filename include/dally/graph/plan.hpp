@@ -46,7 +46,8 @@ void count_uses(plan& graph);
 /// Order   as recorded; once the results own memory or pass 32 MiB together, depth first, which keeps few alive
 /// Errors  resource_error, std::bad_alloc; graph_error for an empty handle
 /// Cost    two linear passes over the nodes in memory order; 12 bytes a node, 16 where results differ in size, and 4
-///         an edge. A graph recorded by several threads, or ordered depth first, costs a traversal (and a sort) instead
+///         an edge. A graph recorded by several threads costs a traversal and a sort besides, one ordered depth first
+///         one or two traversals
 class plan {
  public:
   /// Plans the union of what `outputs` need; keeps them alive. No handle may be empty.
