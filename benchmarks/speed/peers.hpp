@@ -20,6 +20,10 @@
 
 namespace speed {
 
+// Compiled in run_dally.cpp.
+extern template phases run_dally<no_work>(shape const& s, unsigned threads);
+extern template phases run_dally<busy>(shape const& s, unsigned threads);
+
 /// Who runs a workload.
 struct peer {
   enum class kind { dally, library, limit };
