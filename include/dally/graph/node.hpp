@@ -402,7 +402,7 @@ DALLY_FUNCTION_WITHIN node** node::give_back_all(node** end) const noexcept {
     if (only_thread()) {
       held = from->references_.load(std::memory_order_relaxed);
       from->references_.store(held - 1, std::memory_order_relaxed);
-    } else if (held = from->references_.load(std::memory_order_acquire); held != 1) {  // as in give_back()
+    } else {  // also where it is the only one: a question whether it is would be that branch
       held = from->references_.fetch_sub(1, std::memory_order_acq_rel);
     }
     *end = from;
@@ -438,6 +438,13 @@ DALLY_FUNCTION_APART void node::bury(node* dead) noexcept {
       delete dead->extras();
       if (dead->type_->destroy != nullptr) dead->type_->destroy(const_cast<void*>(dead->payload()));
     }
+    while (dead->dependency_count_ == 1) {  // a chain, link by link
+      auto* const from = const_cast<node*>(dead->dependencies()[0].from());
+      bool const goes_on = (from->bits_ & simple) != 0 && &node_block::of(from) == block;
+      if (!goes_on || from->references_.load(std::memory_order_acquire) != 1) break;
+      ++count;
+      dead = from;
+    }
     node* next = nullptr;  // the last that dies with one that takes little does not wait: in a chain, the only one
     if (dead->dependency_count_ > 2 && !dead->dependencies()[0].from()->is_bare()) {
       end = dead->give_back_all(end);
@@ -468,8 +475,9 @@ DALLY_FUNCTION_APART void node::bury(node* dead) noexcept {
       if (end != &queue) {
         next = std::exchange(queue, queue->next_dead_);
         if (end == &next->next_dead_) end = &queue;
-      } else if (dead_.top != nullptr) {
-        next = std::exchange(dead_.top, dead_.top->next_dead_);
+      } else {
+        next = dead_.top;
+        if (next != nullptr) dead_.top = next->next_dead_;
       }
     }
     dead = next;

@@ -221,15 +221,16 @@ class crew_run final : public shared_work {
     unsigned const state = partner_.load(std::memory_order_relaxed);  // its results came with the end of a share
     if (state == wanted || each * left < 20'000) return true;         // nobody yet; or not worth a wake-up
     window const next = window::of(job_.plan(), n, each);
-    bool const worthwhile = next.worthwhile();
     // Tasks of microseconds go by steps where that cannot help, or the graph is wide: there is something to steal then,
     // however unequal they are.
-    if (!worthwhile || next.chunk_log > 2) pairs_gain_ = 0;
-    if (!worthwhile) {
+    if (next.chunk_log > 2) pairs_gain_ = 0;
+    if (!next.worthwhile()) {
+      pairs_gain_ = 0;
       pair_from_ = n + pause_;
       pause_ *= 2;
+      return true;
     }
-    if (!worthwhile || (pairs_gain_ <= 0 && each > 2'000)) return true;
+    if (pairs_gain_ <= 0 && each > 2'000) return true;
     if (state == unwanted) {
       partner_.store(wanted, std::memory_order_seq_cst);
       pool_.notify();
