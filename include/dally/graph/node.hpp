@@ -352,6 +352,11 @@ class node {
   // Gives one reference back; true if that was the last.
   bool give_back() const noexcept;
   node** give_back_all(node** end) const noexcept;
+  // Fetches what this node's input `from` takes itself: that lies, as a rule, as far before it as it before this node.
+  [[gnu::always_inline]] void prefetch_behind(node const* from) const noexcept {
+    auto const at = reinterpret_cast<std::uintptr_t>(from);
+    __builtin_prefetch(reinterpret_cast<void const*>(at - (reinterpret_cast<std::uintptr_t>(this) - at)));
+  }
   static void bury(node* dead) noexcept;
 
   node_type const* type_;
@@ -409,9 +414,7 @@ DALLY_FUNCTION_WITHIN node** node::give_back_all(node** end) const noexcept {
     auto const now = reinterpret_cast<std::uintptr_t>(end);
     auto const next = reinterpret_cast<std::uintptr_t>(&from->next_dead_);
     end = reinterpret_cast<node**>(now ^ ((now ^ next) & -static_cast<std::uintptr_t>(held == 1)));
-    // What it takes itself lies, as a rule, as far before it as it lies before this node.
-    auto const at = reinterpret_cast<std::uintptr_t>(from);
-    __builtin_prefetch(reinterpret_cast<void const*>(at - (reinterpret_cast<std::uintptr_t>(this) - at)));
+    prefetch_behind(from);
   }
   return end;
 }
@@ -451,10 +454,7 @@ DALLY_FUNCTION_APART void node::bury(node* dead) noexcept {
     } else {
       for (dependency const d : dead->dependencies()) {
         if (!d.from()->give_back()) {
-          // Others share it, in layers perhaps, and in no order that the processor could foresee. What it takes itself
-          // lies, as a rule, as far before it as it lies before this node.
-          auto const at = reinterpret_cast<std::uintptr_t>(d.from());
-          __builtin_prefetch(reinterpret_cast<void const*>(at - (reinterpret_cast<std::uintptr_t>(dead) - at)));
+          dead->prefetch_behind(d.from());  // others share it, in layers perhaps
           continue;
         }
         if (d.from()->is_bare()) {  // half of a fold, or of a tree

@@ -144,6 +144,7 @@ class crew_run final : public shared_work {
   static constexpr int search_rounds = 40;
   static constexpr unsigned partner_patience = 4096;  // looks: a millisecond or two
   static constexpr node_id nobody = ~node_id{0};
+  static constexpr std::int64_t long_for_two = 2'000;  // ns, of a task where a partner is all there is
 
   // ---- alone
   // ---------------------------------------------------------------------------------------------------------
@@ -180,7 +181,7 @@ class crew_run final : public shared_work {
       auto const nodes = static_cast<std::int64_t>(reached - n);
       // ns, on the average of a block. Where there is no third, a partner is as good a help, and cheaper; for longer
       // tasks until it proves not to be.
-      std::int64_t const long_task = !two ? 250 : pairs_gain_ > 0 ? 6'000 : 2'000;
+      std::int64_t const long_task = !two ? 250 : pairs_gain_ > 0 ? 6'000 : long_for_two;
       bool const is_long = took > long_task * nodes;
       in_a_row = is_long ? in_a_row + 1 : 0;
       long_time = is_long ? long_time + took : 0;
@@ -221,8 +222,8 @@ class crew_run final : public shared_work {
     unsigned const state = partner_.load(std::memory_order_relaxed);  // its results came with the end of a share
     if (state == wanted || each * left < 20'000) return true;         // nobody yet; or not worth a wake-up
     window const next = window::of(job_.plan(), n, each);
-    // Tasks of microseconds go by steps where that cannot help, or the graph is wide: there is something to steal then,
-    // however unequal they are.
+    // Longer tasks are not shared where that does not help, nor where the graph is wide: by steps there is something to
+    // steal then, however unequal they are.
     if (next.chunk_log > 2) pairs_gain_ = 0;
     if (!next.worthwhile()) {
       pairs_gain_ = 0;
@@ -230,7 +231,7 @@ class crew_run final : public shared_work {
       pause_ *= 2;
       return true;
     }
-    if (pairs_gain_ <= 0 && each > 2'000) return true;
+    if (pairs_gain_ <= 0 && each > long_for_two) return true;
     if (state == unwanted) {
       partner_.store(wanted, std::memory_order_seq_cst);
       pool_.notify();
