@@ -37,6 +37,8 @@ std::vector<lazy<int>> random_graph(std::mt19937& random, std::size_t size) {
   std::vector<lazy<int>> nodes{delayed(add)(1, 2)};
   while (nodes.size() < size) {
     auto pick = [&] { return nodes[nodes.size() - 1 - random() % std::min<std::size_t>(nodes.size(), 500)]; };
+    // The smallest there are, side by side.
+    for (std::size_t i = random() % 100 == 0 ? 12 : 0; i != 0; --i) nodes.push_back(delayed([] { return 1; })());
     switch (random() % 4) {
       case 0:
         nodes.push_back(delayed(fat)(pick(), std::array<char, 900>{}));
@@ -85,7 +87,15 @@ TEST_CASE("marks are those of a set, and ranks its order", "[node_marks]") {
     CHECK(wrong == 0);
     CHECK(numbered(marks) == std::vector<node const*>(twin.begin(), twin.end()));
     std::uint32_t rank = 0;
-    for (node const* const n : twin) wrong += marks.rank(n) == rank++ ? 0 : 1;
+    node_marks::ranks rank_of{marks};
+    for (node const* const n : twin) {
+      wrong += marks.rank(n) == rank && rank_of(n) == rank ? 0 : 1;
+      ++rank;
+    }
+    for (int i = 0; i < 100 && !twin.empty(); ++i) {  // from block to block
+      node const* const n = recorded_node(nodes[random() % nodes.size()]);
+      if (twin.contains(n)) wrong += rank_of(n) == marks.rank(n) ? 0 : 1;
+    }
     CHECK(wrong == 0);
     marks.clear();
     CHECK(numbered(marks).empty());
@@ -124,7 +134,7 @@ TEST_CASE("the way down can be given up, and marks can be used again afterwards"
   auto const nodes = random_graph(random, 8'000);
   node_marks marks;
   for (int limit : {1, 2, 100, 3'000}) {
-    marks.mark(recorded_node(nodes.back()));
+    for (auto last = nodes.end() - 20; last != nodes.end(); ++last) marks.mark(recorded_node(*last));
     int visits = 0;
     bool const to_the_end = marks.each_downwards([&](node const* n, auto& place) {
       for (dally::dependency const d : n->dependencies()) marks.mark(d.from(), place);

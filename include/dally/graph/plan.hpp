@@ -352,8 +352,8 @@ std::uint32_t plan::write_rows(IdOf&& id_of) {
 // Writes down edges, slots and outputs of tasks_.
 DALLY_FUNCTION_WITHIN void plan::write(node const* const* outputs, node_marks& marks) {
   node_id const* const by_rank = by_rank_.data();
-  std::uint32_t constant_count = write_rows([&](node const* n) {
-    std::uint32_t const rank = marks.rank(n);
+  std::uint32_t constant_count = write_rows([by_rank, rank_of = node_marks::ranks{marks}](node const* n) mutable {
+    std::uint32_t const rank = rank_of(n);
     return by_rank == nullptr ? rank : by_rank[rank];
   });
   for (std::size_t i = 0; i < output_count_; ++i) {
