@@ -214,6 +214,70 @@ TEST_CASE("nodes of few inputs and many die once, over many blocks, in whatever 
   CHECK(seen.size() <= first_rounds + 2);
 }
 
+TEST_CASE("the links and leaves of a fold die once, wherever they lie and whoever else holds some", "[node_arena]") {
+  constexpr int size = 100'000;
+  bool const leaves_first = GENERATE(true, false);
+  CAPTURE(leaves_first);
+  REQUIRE(counted::live() == 0);
+  std::mt19937 random{11};
+  std::set<node_block const*> seen;
+  std::size_t first_rounds = 0;
+  for (int round = 0; round < 6; ++round) {
+    std::vector<lazy<int>> leaves;
+    auto const leaf = [&](int i) {
+      if (random() % 16 == 0) return delayed([](counted const&, int x) { return x; })(counted{1}, i);
+      return random() % 16 == 0 ? lazy{i} : delayed(same)(i);
+    };
+    for (int i = 0; leaves_first && i < size; ++i) leaves.push_back(leaf(i % 100));
+    std::vector<lazy<int>> held;
+    std::vector<int> held_values;
+    lazy<int> sum{0};
+    int value = 0;
+    for (int i = 0; i < size; ++i) {
+      lazy<int> const one = leaves_first ? std::move(leaves[static_cast<std::size_t>(i)]) : leaf(i % 100);
+      value += i % 100;
+      switch (random() % 64) {
+        case 0:  // taken from the other side
+          sum = delayed(add)(one, sum);
+          break;
+        case 1:  // twice the same
+          sum = delayed(add)(sum, delayed(add)(one, one));
+          value += i % 100;
+          break;
+        case 2:
+          sum = delayed(add)(sum, one).then(same);
+          held.push_back(one);
+          held_values.push_back(i % 100);
+          break;
+        case 3:  // a link in which something is to be ended
+          sum = delayed([](counted const&, int x, int y) { return x + y; })(counted{1}, sum, one);
+          break;
+        default:
+          sum = delayed(add)(sum, one);
+      }
+      if (random() % 4096 == 0) {
+        held.push_back(sum);
+        held_values.push_back(value);
+      }
+      if (i % 1000 == 0) seen.merge(blocks_of(std::vector{sum, one}));
+    }
+    CHECK(sum.compute(dally::synchronous{}) == value);
+    sum = lazy<int>{};  // with it all that nothing else holds, up to the last link that something does
+    leaves.clear();
+    int wrong = 0;
+    while (!held.empty()) {
+      wrong += held.back().compute(dally::synchronous{}) == held_values.back() ? 0 : 1;
+      held.pop_back();
+      held_values.pop_back();
+    }
+    CHECK(wrong == 0);
+    CHECK(counted::live() == 0);
+    if (round == 1) first_rounds = seen.size();
+  }
+  CHECK(first_rounds >= 4);
+  CHECK(seen.size() <= first_rounds + 2);
+}
+
 TEST_CASE("one live node keeps its block from being used again", "[node_arena]") {
   std::vector<lazy<int>> survivors;
   std::set<node_block const*> theirs;

@@ -316,8 +316,8 @@ void refuse_moved_twice([[maybe_unused]] First& first, Rest&... rest) {
 inline void refuse_moved_twice() {}
 
 template <class F, class... A, std::size_t... I, class... Args>
-node const* record_call(std::source_location place, node_extras const* extras, auto&& function,
-                        std::index_sequence<I...>, Args&... args) {
+node const* record_call(std::source_location place, auto extras, auto&& function, std::index_sequence<I...>,
+                        Args&... args) {
   using call = recorded_call<F, A...>;
   std::size_t const count = (std::size_t{0} + ... + argument<A>::count(args));
   detail::refuse_moved_twice(args...);

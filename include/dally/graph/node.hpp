@@ -15,6 +15,7 @@
 #include <new>
 #include <source_location>
 #include <string>
+#include <type_traits>
 #include <utility>
 
 #include "dally/core/function.hpp"
@@ -76,8 +77,9 @@ inline constexpr retry_rules retries_of_tasks{&refuse_unrepeatable, &repeat_fail
 struct node_extras {
   task_options options;
   token content{};
-  void (*merge)(plan& graph, node_marks& marks) = nullptr;  ///< merge_pure_calls, of pure calls
-  retry_rules const* retries = nullptr;                     ///< retries_of_tasks, where `delayed` was given options
+  void (*merge)(plan& graph, node_marks& marks) = nullptr;      ///< merge_pure_calls, of pure calls
+  retry_rules const* retries = nullptr;                         ///< retries_of_tasks, where `delayed` was given options
+  void (*end)(node_extras const* recorded) noexcept = nullptr;  ///< deletes those of a recorded node
 };
 
 // Defined above, in graph/plan.hpp and graph/tracked_results.hpp.
@@ -184,7 +186,7 @@ class node {
   /// Where its function was wrapped by `delayed`.
   [[nodiscard]] std::source_location place() const noexcept { return place_; }
   /// Whether this is a literal or a persisted result: there is nothing to run, the payload is the value.
-  [[nodiscard]] bool is_value() const noexcept { return type_->invoke == nullptr; }
+  [[nodiscard]] bool is_value() const noexcept { return (bits_ & value) != 0; }
   /// Whether equal calls are this one: extras()->content tells which are equal.
   [[nodiscard]] bool is_pure() const noexcept { return (bits_ & pure) != 0; }
   /// Whether a plan must look at extras()->options: it is pure, has retries, or runs on a thread of its choice.
@@ -253,14 +255,16 @@ class node {
   /// Gives one reference back; the last ends the node and, without recursion, whatever it alone kept alive.
   void release() const noexcept;
 
-  /// Records a node: `fill(dependencies)` writes `dependency_count` dependencies, each of which holds a reference
+  /// Records a node: `extras` is what `delayed` was given, or null, of a type of its own where that is certain: such
+  /// calls do not ask. `fill(dependencies)` writes `dependency_count` dependencies, each of which holds a reference
   /// that passes to the node, and returns the highest of their numbers; `construct(payload)` constructs the payload.
   ///
   /// Errors  resource_error, std::bad_alloc, and whatever `construct` throws; then nothing is recorded. The same if
   ///         `fill` throws, which must have released by then what it wrote
-  template <class Construct, class Fill>
-  static node* record(node_type const& type, std::source_location place, node_extras const* extras,
-                      std::size_t dependency_count, Construct&& construct, Fill&& fill) {
+  template <class Extras, class Construct, class Fill>
+  static node* record(node_type const& type, std::source_location place, Extras extras, std::size_t dependency_count,
+                      Construct&& construct, Fill&& fill) {
+    constexpr bool may_have_extras = !std::is_null_pointer_v<Extras>;
     std::size_t const offset = payload_offset(type, dependency_count);
     std::size_t const prefix = extras == nullptr ? 0 : std::size_t{8};
     std::size_t const alignment = type.payload_alignment < 8 ? 8 : type.payload_alignment;
@@ -268,8 +272,9 @@ class node {
     node_arena& arena = node_arena::mine();
     std::byte* const memory = arena.allocate(lead + offset + type.payload_size, alignment) + lead;
     pending guard{memory, nullptr, nullptr, nullptr};
-    if (extras != nullptr) [[unlikely]]
-      guard.extras = copy_of(*extras);
+    if constexpr (may_have_extras) {
+      if (extras != nullptr) guard.extras = copy_of(*extras);
+    }
     construct(static_cast<void*>(memory + offset));
     node* const recorded = ::new (static_cast<void*>(memory)) node{type, place, dependency_count};
     auto* const row = reinterpret_cast<dependency*>(recorded + 1);
@@ -277,14 +282,17 @@ class node {
       guard.destroy = type.destroy;
       guard.payload = memory + offset;
     }
-    recorded->bits_ = arena.next_number(fill(row)) << flag_bits;
-    if (extras != nullptr) {
-      *reinterpret_cast<node_extras const**>(memory - sizeof(void*)) = guard.extras;
-      recorded->bits_ |= extras->options.pure ? has_extras | pure : has_extras;
-      if (extras->options.retries != 0 || extras->options.here) recorded->bits_ |= special;
-    } else if (type.destroy == nullptr) {
-      recorded->bits_ |= simple;
+    std::uint64_t flags = type.invoke == nullptr ? value : 0;
+    if constexpr (may_have_extras) {
+      if (extras != nullptr) {
+        *reinterpret_cast<node_extras const**>(memory - sizeof(void*)) = guard.extras;
+        flags |= has_extras;
+        if (extras->options.pure) flags |= pure;
+        if (extras->options.retries != 0 || extras->options.here) flags |= special;
+      }
     }
+    if (extras == nullptr && type.destroy == nullptr) flags |= dependency_count == 0 ? simple | bare : simple;
+    recorded->bits_ = arena.next_number(fill(row)) << flag_bits | flags;
     guard.memory = nullptr;
     return recorded;
   }
@@ -292,9 +300,11 @@ class node {
  private:
   static constexpr unsigned flag_bits = 8;
   static constexpr std::uint64_t has_extras = 1;
-  static constexpr std::uint64_t pure = 2;
-  static constexpr std::uint64_t special = 4;
-  static constexpr std::uint64_t simple = 8;  // nothing is to be ended but its memory, and references given back
+  static constexpr std::uint64_t value = 2;  // where a dependency has it, too
+  static constexpr std::uint64_t pure = 4;
+  static constexpr std::uint64_t special = 8;
+  static constexpr std::uint64_t simple = 16;  // nothing is to be ended but its memory, and references given back
+  static constexpr std::uint64_t bare = 32;    // simple, and takes nothing: it can die without waiting for its turn
 
   node(node_type const& type, std::source_location place, std::size_t dependency_count) noexcept
       : type_{&type}, place_{place}, dependency_count_{static_cast<std::uint32_t>(dependency_count)} {
@@ -303,7 +313,9 @@ class node {
   ~node() = default;
 
   [[gnu::cold]] DALLY_FUNCTION_APART static node_extras* copy_of(node_extras const& extras) {
-    return new node_extras{extras};
+    auto* const copy = new node_extras{extras};
+    copy->end = [](node_extras const* recorded) noexcept { delete recorded; };
+    return copy;
   }
 
   // What record() has begun: undone if the payload's constructor throws, or `fill`.
@@ -347,10 +359,11 @@ class node {
 #endif
   }
 
-  // Whether it can die without waiting for its turn: it takes nothing, and nothing is to be ended.
-  [[nodiscard]] bool is_bare() const noexcept { return dependency_count_ == 0 && (bits_ & simple) != 0; }
+  [[nodiscard]] bool is_bare() const noexcept { return (bits_ & bare) != 0; }
   // Gives one reference back; true if that was the last.
   bool give_back() const noexcept;
+  void end_payload() noexcept;
+  node* follow_chain(node_block::tally& links, node_block::tally& leaves) noexcept;
   node** give_back_all(node** end) const noexcept;
   // Fetches what this node's input `from` takes itself: that lies, as a rule, as far before it as it before this node.
   [[gnu::always_inline]] void prefetch_behind(node const* from) const noexcept {
@@ -395,6 +408,31 @@ inline void node::release() const noexcept {
   if (give_back()) bury(const_cast<node*>(this));
 }
 
+// Ends what is in a node that is not simple: what it was given, and its payload.
+DALLY_FUNCTION_WITHIN void node::end_payload() noexcept {
+  if (node_extras const* const given = extras(); given != nullptr) given->end(given);
+  if (type_->destroy != nullptr) type_->destroy(const_cast<void*>(payload()));
+}
+
+// Goes along a chain that nobody else holds, link by link, as long as each lies where the one before it lies and takes
+// nothing more, or a leaf, as the links of a fold do. Returns the last that was reached, whose inputs are as they were.
+DALLY_FUNCTION_WITHIN node* node::follow_chain(node_block::tally& links, node_block::tally& leaves) noexcept {
+  auto const dies_with = [](node const* n, std::uint64_t flag, node_block::tally const& among) {
+    // Acquires as give_back() does.
+    return (n->bits_ & flag) != 0 && among.is_of(n) && n->references_.load(std::memory_order_acquire) == 1;
+  };
+  node* link = this;
+  while (link->dependency_count_ - 1 < 2) {
+    dependency_list const row = link->dependencies();
+    if (row.size() == 2 && !dies_with(row[1].from(), bare, leaves)) break;
+    if (!dies_with(row[0].from(), simple, links)) break;
+    leaves.count += static_cast<std::int64_t>(row.size() - 1);
+    ++links.count;
+    link = const_cast<node*>(row[0].from());
+  }
+  return link;
+}
+
 // Gives back all that a node takes, and appends what dies of it to a queue that ends in `*end`. Returns its new end.
 //
 // Without a branch on who dies: nobody can foresee that where each of a layer takes some of the layer before. And a
@@ -423,31 +461,14 @@ DALLY_FUNCTION_APART void node::bury(node* dead) noexcept {
   auto const lay_down = [](node* n) { n->next_dead_ = std::exchange(dead_.top, n); };
   if (dead_.digging) return lay_down(dead);  // a handle in a payload that is being ended
   dead_.digging = true;
-  node_block* block = &node_block::of(dead);
-  node_block* block_of_bare = block;
-  std::int64_t count = 0;
-  std::int64_t bare_count = 0;
+  node_block::tally buried{node_block::of(dead)};
+  node_block::tally bare_ones{node_block::of(dead)};
   node* queue = nullptr;  // of what dies of those that take much: the first; and where the next is to be linked
   node** end = &queue;
   while (dead != nullptr) {
-    node_block* const its = &node_block::of(dead);
-    if (its != block) {
-      block->bury(count);
-      block = its;
-      count = 0;
-    }
-    ++count;
-    if ((dead->bits_ & simple) == 0) {
-      delete dead->extras();
-      if (dead->type_->destroy != nullptr) dead->type_->destroy(const_cast<void*>(dead->payload()));
-    }
-    while (dead->dependency_count_ == 1) {  // a chain, link by link
-      auto* const from = const_cast<node*>(dead->dependencies()[0].from());
-      bool const goes_on = (from->bits_ & simple) != 0 && &node_block::of(from) == block;
-      if (!goes_on || from->references_.load(std::memory_order_acquire) != 1) break;
-      ++count;
-      dead = from;
-    }
+    buried.add(dead);
+    if ((dead->bits_ & simple) == 0) dead->end_payload();
+    dead = dead->follow_chain(buried, bare_ones);
     node* next = nullptr;  // the last that dies with one that takes little does not wait: in a chain, the only one
     if (dead->dependency_count_ > 2 && !dead->dependencies()[0].from()->is_bare()) {
       end = dead->give_back_all(end);
@@ -455,20 +476,12 @@ DALLY_FUNCTION_APART void node::bury(node* dead) noexcept {
       for (dependency const d : dead->dependencies()) {
         if (!d.from()->give_back()) {
           dead->prefetch_behind(d.from());  // others share it, in layers perhaps
-          continue;
+        } else if (d.from()->is_bare()) {   // half of a fold, or of a tree
+          bare_ones.add(d.from());
+        } else {
+          if (next != nullptr) lay_down(next);
+          next = const_cast<node*>(d.from());
         }
-        if (d.from()->is_bare()) {  // half of a fold, or of a tree
-          node_block* const of_bare = &node_block::of(d.from());
-          if (of_bare != block_of_bare) [[unlikely]] {
-            if (bare_count != 0) block_of_bare->bury(bare_count);
-            block_of_bare = of_bare;
-            bare_count = 0;
-          }
-          ++bare_count;
-          continue;
-        }
-        if (next != nullptr) lay_down(next);
-        next = const_cast<node*>(d.from());
       }
     }
     if (next == nullptr) {
@@ -482,12 +495,7 @@ DALLY_FUNCTION_APART void node::bury(node* dead) noexcept {
     }
     dead = next;
   }
-  if (block_of_bare == block) {
-    count += bare_count;  // other threads' nodes may die in this block just now: one addition, not two
-  } else if (bare_count != 0) {
-    block_of_bare->bury(bare_count);
-  }
-  block->bury(count);
+  buried.close(bare_ones);
   dead_.digging = false;
 }
 

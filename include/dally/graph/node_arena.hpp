@@ -43,6 +43,35 @@ class node_block {
     if (alive_.fetch_sub(count, std::memory_order_acq_rel) == count) recycle_(*this);
   }
 
+  /// Counts nodes that die, block by block.
+  struct tally {
+    node_block* block;
+    std::int64_t count = 0;
+
+    explicit tally(node_block& first) noexcept : block{&first} {}
+    [[nodiscard]] bool is_of(void const* node) const noexcept { return &of(node) == block; }
+    void add(void const* node) noexcept {
+      if (!is_of(node)) [[unlikely]] {
+        close();
+        block = &of(node);
+        count = 0;
+      }
+      ++count;
+    }
+    void close() const noexcept {
+      if (count != 0) block->bury(count);
+    }
+    /// Closes both. Other threads' nodes may die in a block just now: one addition there, not two.
+    void close(tally const& other) noexcept {
+      if (other.block == block) {
+        count += other.count;
+      } else {
+        other.close();
+      }
+      close();
+    }
+  };
+
   static constexpr std::size_t header_bytes = 64;
 
  private:
@@ -110,13 +139,13 @@ class node_arena {
   /// The calling thread's arena.
   static node_arena& mine() {
     if (current_ == nullptr) [[unlikely]]
-      adopt();
+      return adopt();
     return *current_;
   }
 
   /// Room for a node of `bytes` bytes, aligned to `alignment` (a power of two up to 4,096), counted as one node of
   /// its block. Errors: resource_error, std::bad_alloc.
-  [[nodiscard]] std::byte* allocate(std::size_t bytes, std::size_t alignment) {
+  [[nodiscard, gnu::always_inline]] std::byte* allocate(std::size_t bytes, std::size_t alignment) {
     std::uintptr_t const at = (next_ + alignment - 1) & ~(std::uintptr_t{alignment} - 1);
     if (at + bytes > end_) [[unlikely]]
       return allocate_in_new_block(bytes, alignment);
@@ -156,17 +185,18 @@ class node_arena {
     }
   };
 
-  [[gnu::cold, gnu::noinline]] static void adopt() {
+  [[gnu::cold, gnu::noinline]] static node_arena& adopt() {
     static thread_local lease returned_at_thread_exit;
     static_cast<void>(returned_at_thread_exit);
     std::lock_guard const lock{process_state::instance().mutex};
-    if (all_.idle != nullptr) {
-      current_ = all_.idle;
-      all_.idle = current_->next_idle_;
-      return;
+    node_arena* adopted = all_.idle;
+    if (adopted != nullptr) {
+      all_.idle = adopted->next_idle_;
+    } else {
+      adopted = new node_arena{all_.count++};
     }
-    current_ = new node_arena{all_.count};
-    ++all_.count;
+    current_ = adopted;
+    return *adopted;
   }
 
   // An arena's first block is used to here before anything is done for large graphs: most graphs are small.
