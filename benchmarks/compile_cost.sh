@@ -3,6 +3,8 @@
 # includes the standard headers it needs, and beside the same by oneTBB's flow graph, where its headers are.
 # benchmarks/compile_cost.sh [compiler] [repetitions]: CPU seconds of an object at -O2, the least of the interleaved
 # repetitions; preprocessed lines; bytes of text.
+# benchmarks/compile_cost.sh --instructions [compiler]: what the parts of it take, in millions of the compiler's
+# instructions, counted by callgrind, which takes minutes.
 # benchmarks/compile_cost.sh --check: fails where the lesson's text takes more than it may, by the compiler whose text that
 # is: GCC 12 for x86-64. Others say so.
 set -euo pipefail
@@ -10,9 +12,17 @@ set -euo pipefail
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 most_text=45000
 check=false
+instructions=false
 if [ "${1:-}" = --check ]; then
   check=true
   set -- g++ 1
+elif [ "${1:-}" = --instructions ]; then
+  instructions=true
+  shift
+  command -v valgrind >/dev/null || {
+    echo "compile_cost.sh: valgrind is missing (Debian, Ubuntu: apt-get install valgrind)" >&2
+    exit 2
+  }
 fi
 compiler=${1:-g++}
 repetitions=${2:-5}
@@ -82,6 +92,23 @@ END
 echo 'int main() {}' >>"$work/bare.cpp"
 # The lesson's program where dally is compiled once, by tools/compiled/compiled.cpp.
 { echo '#define DALLY_COMPILED' && cat "$work/lesson.cpp"; } >"$work/compiled.cpp"
+
+if $instructions; then
+  echo '#include <dally/dally.hpp>' >"$work/parsed.cpp"
+  "$compiler" --version | head -n 1
+  count() { # WHAT PROGRAM OPTIONS...
+    valgrind --trace-children=yes --tool=callgrind --callgrind-out-file=/dev/null \
+      "$compiler" -std=c++20 -I"$root/include" "${@:3}" "$work/$2.cpp" -o "$work/$2.s" 2>&1 |
+      awk -v what="$1" '/Collected/ { all += $NF } END { printf "%-50s %6.0f\n", what, all / 1e6 }'
+  }
+  count "the standard headers" bare -fsyntax-only
+  count "and dally's, parsed" parsed -fsyntax-only
+  count "and what the lesson uses of them, instantiated" lesson -fsyntax-only
+  count "and code for it, at -O0" lesson -O0 -S
+  count "the same at -O2" lesson -O2 -S
+  count "the lesson with dally compiled elsewhere, at -O2" compiled -O2 -S
+  exit
+fi
 
 programs='bare lesson compiled'
 if echo '#include <oneapi/tbb/flow_graph.h>' | "$compiler" -std=c++20 -fsyntax-only -x c++ - 2>/dev/null; then

@@ -18,7 +18,6 @@
 #include "support/catch2.hpp"
 #include "support/counted.hpp"
 #include "support/recorded.hpp"
-#include "support/sanitizers.hpp"
 
 using dally::delayed;
 using dally::lazy;
@@ -222,7 +221,7 @@ TEST_CASE("the links and leaves of a fold die once, wherever they lie and whoeve
   std::mt19937 random{11};
   std::set<node_block const*> seen;
   std::size_t first_rounds = 0;
-  for (int round = 0; round < 6; ++round) {
+  for (int round = 0; round < 8; ++round) {
     std::vector<lazy<int>> leaves;
     auto const leaf = [&](int i) {
       if (random() % 16 == 0) return delayed([](counted const&, int x) { return x; })(counted{1}, i);
@@ -231,6 +230,7 @@ TEST_CASE("the links and leaves of a fold die once, wherever they lie and whoeve
     for (int i = 0; leaves_first && i < size; ++i) leaves.push_back(leaf(i % 100));
     std::vector<lazy<int>> held;
     std::vector<int> held_values;
+    std::vector<lazy<int>> others;  // end by another thread, in odd rounds
     lazy<int> sum{0};
     int value = 0;
     for (int i = 0; i < size; ++i) {
@@ -255,6 +255,7 @@ TEST_CASE("the links and leaves of a fold die once, wherever they lie and whoeve
         default:
           sum = delayed(add)(sum, one);
       }
+      if (random() % 8 == 0) others.push_back(random() % 2 == 0 ? one : sum);
       if (random() % 4096 == 0) {
         held.push_back(sum);
         held_values.push_back(value);
@@ -262,7 +263,14 @@ TEST_CASE("the links and leaves of a fold die once, wherever they lie and whoeve
       if (i % 1000 == 0) seen.merge(blocks_of(std::vector{sum, one}));
     }
     CHECK(sum.compute(dally::synchronous{}) == value);
+    std::thread other;
+    if (round % 2 == 0) {
+      others.clear();
+    } else {
+      other = std::thread{[&others] { others.clear(); }};
+    }
     sum = lazy<int>{};  // with it all that nothing else holds, up to the last link that something does
+    if (other.joinable()) other.join();
     leaves.clear();
     int wrong = 0;
     while (!held.empty()) {
@@ -272,7 +280,7 @@ TEST_CASE("the links and leaves of a fold die once, wherever they lie and whoeve
     }
     CHECK(wrong == 0);
     CHECK(counted::live() == 0);
-    if (round == 1) first_rounds = seen.size();
+    if (round == 3) first_rounds = seen.size();
   }
   CHECK(first_rounds >= 4);
   CHECK(seen.size() <= first_rounds + 2);

@@ -102,6 +102,24 @@ TEST_CASE("marks are those of a set, and ranks its order", "[node_marks]") {
   }
 }
 
+TEST_CASE("ranks are right where nodes stand as close as they can", "[node_marks]") {
+  std::vector<lazy<int>> nodes;
+  node_marks marks;
+  for (int i = 0; i < 1'000; ++i) {
+    nodes.push_back(delayed([] { return 1; })());
+    marks.mark(recorded_node(nodes.back()));
+  }
+  REQUIRE(numbered(marks).size() == nodes.size());
+  node_marks::ranks rank_of{marks};
+  int wrong = 0;
+  std::uint32_t rank = 0;
+  for (auto const& x : nodes) {
+    wrong += marks.rank(recorded_node(x)) == rank && rank_of(recorded_node(x)) == rank ? 0 : 1;
+    ++rank;
+  }
+  CHECK(wrong == 0);
+}
+
 TEST_CASE("the way down visits every ancestor once, the highest first", "[node_marks]") {
   auto const seed = GENERATE(range(100U, 110U));
   CAPTURE(seed);
@@ -134,6 +152,7 @@ TEST_CASE("the way down can be given up, and marks can be used again afterwards"
   auto const nodes = random_graph(random, 8'000);
   node_marks marks;
   for (int limit : {1, 2, 100, 3'000}) {
+    // Of one, which might be a leaf, there might be too little to visit.
     for (auto last = nodes.end() - 20; last != nodes.end(); ++last) marks.mark(recorded_node(*last));
     int visits = 0;
     bool const to_the_end = marks.each_downwards([&](node const* n, auto& place) {

@@ -4,12 +4,15 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <new>
 #include <source_location>
 #include <string>
 #include <string_view>
 #include <type_traits>
 #include <utility>
+#include <variant>
 
+#include "dally/core/error.hpp"
 #include "dally/core/module.hpp"
 #include "dally/core/symbol.hpp"
 #include "dally/core/token.hpp"

@@ -231,8 +231,8 @@ class node {
   }
 
   /// A call that another process has recorded, in memory of the caller's: nobody counts it, and its dependencies are
-  /// not there. It may be invoked, and has a label() and a place_text(). The payload is the caller's to construct and
-  /// end.
+  /// not there. It may be invoked, and has a label() and a place_text(), but no number and no extras(). The payload is
+  /// the caller's to construct and end.
   [[nodiscard]] static node* lay_out(std::byte* memory, node_type const& type, std::source_location place,
                                      std::size_t dependency_count) noexcept {
     return ::new (static_cast<void*>(memory)) node{type, place, dependency_count};
@@ -255,8 +255,8 @@ class node {
   /// Gives one reference back; the last ends the node and, without recursion, whatever it alone kept alive.
   void release() const noexcept;
 
-  /// Records a node: `extras` is what `delayed` was given, or null, of a type of its own where that is certain: such
-  /// calls do not ask. `fill(dependencies)` writes `dependency_count` dependencies, each of which holds a reference
+  /// Records a node: `extras` is what `delayed` was given, or null; `nullptr` itself, where that is certain, spares the
+  /// question. `fill(dependencies)` writes `dependency_count` dependencies, each of which holds a reference
   /// that passes to the node, and returns the highest of their numbers; `construct(payload)` constructs the payload.
   ///
   /// Errors  resource_error, std::bad_alloc, and whatever `construct` throws; then nothing is recorded. The same if
@@ -414,20 +414,21 @@ DALLY_FUNCTION_WITHIN void node::end_payload() noexcept {
   if (type_->destroy != nullptr) type_->destroy(const_cast<void*>(payload()));
 }
 
-// Goes along a chain that nobody else holds, link by link, as long as each lies where the one before it lies and takes
-// nothing more, or a leaf, as the links of a fold do. Returns the last that was reached, whose inputs are as they were.
+// Goes along a chain that nobody else holds, link by link, as long as each stands where the one before it does and
+// takes nothing more, or, as the links of a fold do, as its second input a leaf that dies with it where the leaves
+// before it stand. Returns the last link that was reached, whose inputs are as they were.
 DALLY_FUNCTION_WITHIN node* node::follow_chain(node_block::tally& links, node_block::tally& leaves) noexcept {
-  auto const dies_with = [](node const* n, std::uint64_t flag, node_block::tally const& among) {
+  auto const dies_here = [](node const* n, std::uint64_t flag, node_block::tally const& among) {
     // Acquires as give_back() does.
-    return (n->bits_ & flag) != 0 && among.is_of(n) && n->references_.load(std::memory_order_acquire) == 1;
+    return (n->bits_ & flag) != 0 && among.is_here(n) && n->references_.load(std::memory_order_acquire) == 1;
   };
   node* link = this;
   while (link->dependency_count_ - 1 < 2) {
     dependency_list const row = link->dependencies();
-    if (row.size() == 2 && !dies_with(row[1].from(), bare, leaves)) break;
-    if (!dies_with(row[0].from(), simple, links)) break;
-    leaves.count += static_cast<std::int64_t>(row.size() - 1);
-    ++links.count;
+    if (row.size() == 2 && !dies_here(row[1].from(), bare, leaves)) break;
+    if (!dies_here(row[0].from(), simple, links)) break;
+    leaves.add_here(static_cast<std::int64_t>(row.size() - 1));
+    links.add_here();
     link = const_cast<node*>(row[0].from());
   }
   return link;
@@ -457,27 +458,30 @@ DALLY_FUNCTION_WITHIN node** node::give_back_all(node** end) const noexcept {
   return end;
 }
 
+// Ends a node that nobody holds, and whatever dies of it. A node is counted when its turn comes, not before, so the
+// blocks of those that wait are there until then. What takes nothing and has nothing to end has no turn: it is counted
+// at once, and apart, because leaves often stand in another block than what takes them.
 DALLY_FUNCTION_APART void node::bury(node* dead) noexcept {
   auto const lay_down = [](node* n) { n->next_dead_ = std::exchange(dead_.top, n); };
   if (dead_.digging) return lay_down(dead);  // a handle in a payload that is being ended
   dead_.digging = true;
-  node_block::tally buried{node_block::of(dead)};
-  node_block::tally bare_ones{node_block::of(dead)};
+  node_block::tally nodes{node_block::of(dead)};
+  node_block::tally leaves{node_block::of(dead)};
   node* queue = nullptr;  // of what dies of those that take much: the first; and where the next is to be linked
   node** end = &queue;
   while (dead != nullptr) {
-    buried.add(dead);
+    nodes.add(dead);
     if ((dead->bits_ & simple) == 0) dead->end_payload();
-    dead = dead->follow_chain(buried, bare_ones);
+    dead = dead->follow_chain(nodes, leaves);
     node* next = nullptr;  // the last that dies with one that takes little does not wait: in a chain, the only one
-    if (dead->dependency_count_ > 2 && !dead->dependencies()[0].from()->is_bare()) {
+    if (dead->dependency_count_ > 2 && !dead->dependencies()[0].from()->is_bare()) {  // of a layer, not of many leaves
       end = dead->give_back_all(end);
     } else {
       for (dependency const d : dead->dependencies()) {
         if (!d.from()->give_back()) {
           dead->prefetch_behind(d.from());  // others share it, in layers perhaps
         } else if (d.from()->is_bare()) {   // half of a fold, or of a tree
-          bare_ones.add(d.from());
+          leaves.add(d.from());
         } else {
           if (next != nullptr) lay_down(next);
           next = const_cast<node*>(d.from());
@@ -495,7 +499,7 @@ DALLY_FUNCTION_APART void node::bury(node* dead) noexcept {
     }
     dead = next;
   }
-  buried.close(bare_ones);
+  nodes.close_with(leaves);
   dead_.digging = false;
 }
 

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <cstdlib>
 #include <new>
+#include <utility>
 
 #include "dally/core/block_cache.hpp"
 #include "dally/core/function.hpp"
@@ -43,33 +44,36 @@ class node_block {
     if (alive_.fetch_sub(count, std::memory_order_acq_rel) == count) recycle_(*this);
   }
 
-  /// Counts nodes that die, block by block.
-  struct tally {
-    node_block* block;
-    std::int64_t count = 0;
+  /// Counts nodes that die, and buries them block by block: most die where the one before did.
+  class tally {
+   public:
+    explicit tally(node_block& first) noexcept : block_{&first} {}
 
-    explicit tally(node_block& first) noexcept : block{&first} {}
-    [[nodiscard]] bool is_of(void const* node) const noexcept { return &of(node) == block; }
+    /// Whether a node stands where the last ones did.
+    [[nodiscard]] bool is_here(void const* node) const noexcept { return &of(node) == block_; }
+    /// Counts nodes that do.
+    void add_here(std::int64_t nodes = 1) noexcept { count_ += nodes; }
     void add(void const* node) noexcept {
-      if (!is_of(node)) [[unlikely]] {
+      if (!is_here(node)) [[unlikely]] {
         close();
-        block = &of(node);
-        count = 0;
+        block_ = &of(node);
       }
-      ++count;
+      add_here();
     }
-    void close() const noexcept {
-      if (count != 0) block->bury(count);
+    /// Buries what it has counted.
+    void close() noexcept {
+      if (count_ != 0) block_->bury(std::exchange(count_, 0));
     }
     /// Closes both. Other threads' nodes may die in a block just now: one addition there, not two.
-    void close(tally const& other) noexcept {
-      if (other.block == block) {
-        count += other.count;
-      } else {
-        other.close();
-      }
+    void close_with(tally& other) noexcept {
+      if (other.block_ == block_) add_here(std::exchange(other.count_, 0));
+      other.close();
       close();
     }
+
+   private:
+    node_block* block_;
+    std::int64_t count_ = 0;
   };
 
   static constexpr std::size_t header_bytes = 64;

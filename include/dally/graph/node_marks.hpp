@@ -52,7 +52,8 @@ class node_marks {
   /// The same, as a call.
   [[nodiscard, gnu::noinline]] std::uint32_t rank_apart(node const* n) { return rank(n); }
 
-  /// Tells ranks, faster where one node stands in the block of the one before.
+  /// Tells the ranks of marked nodes, from rank_all() until clear(): faster where one stands in the block of the one
+  /// before.
   class ranks {
    public:
     explicit ranks(node_marks& marks) noexcept : marks_{marks}, place_{marks.newest_} {}
@@ -181,8 +182,8 @@ class node_marks {
     }
   };
 
-  /// The number of ones among which no two stand less than four places apart. Without a machine instruction for it
-  /// std::popcount is a call.
+  /// The number of up to 15 ones, no two of which stand less than four places apart. Without a machine instruction for
+  /// it std::popcount is a call.
   static std::uint32_t ones_in(std::uint64_t x) noexcept {
 #ifdef __POPCNT__
     return static_cast<std::uint32_t>(std::popcount(x));
@@ -192,7 +193,7 @@ class node_marks {
     return static_cast<std::uint32_t>(((x & 0x1111'1111'1111'1111U) * 0x1111'1111'1111'1111U) >> 60);
 #endif
   }
-  static_assert(sizeof(node) >= 4 * 8);  // so nodes, and their marks, stand four places apart and more
+  static_assert(sizeof(node) >= 4 * 8);  // so nodes, and their marks, stand four places apart and more: 15 below one
 
   /// The place of the highest one.
   static std::size_t highest_of(std::uint64_t word) noexcept {
