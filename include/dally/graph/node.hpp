@@ -272,19 +272,10 @@ class node {
     node_arena& arena = node_arena::mine();
     std::byte* const memory = arena.allocate(lead + offset + type.payload_size, alignment) + lead;
     pending guard{memory, nullptr, nullptr, nullptr};
-    if constexpr (may_have_extras) {
-      if (extras != nullptr) guard.extras = copy_of(*extras);
-    }
-    construct(static_cast<void*>(memory + offset));
-    node* const recorded = ::new (static_cast<void*>(memory)) node{type, place, dependency_count};
-    auto* const row = reinterpret_cast<dependency*>(recorded + 1);
-    if constexpr (!noexcept(fill(row))) {
-      guard.destroy = type.destroy;
-      guard.payload = memory + offset;
-    }
     std::uint64_t flags = type.invoke == nullptr ? value : 0;
     if constexpr (may_have_extras) {
       if (extras != nullptr) {
+        guard.extras = copy_of(*extras);
         *reinterpret_cast<node_extras const**>(memory - sizeof(void*)) = guard.extras;
         flags |= has_extras;
         if (extras->options.pure) flags |= pure;
@@ -292,6 +283,13 @@ class node {
       }
     }
     if (extras == nullptr && type.destroy == nullptr) flags |= dependency_count == 0 ? simple | bare : simple;
+    construct(static_cast<void*>(memory + offset));
+    node* const recorded = ::new (static_cast<void*>(memory)) node{type, place, dependency_count};
+    auto* const row = reinterpret_cast<dependency*>(recorded + 1);
+    if constexpr (!noexcept(fill(row))) {
+      guard.destroy = type.destroy;
+      guard.payload = memory + offset;
+    }
     recorded->bits_ = arena.next_number(fill(row)) << flag_bits | flags;
     guard.memory = nullptr;
     return recorded;
@@ -300,7 +298,7 @@ class node {
  private:
   static constexpr unsigned flag_bits = 8;
   static constexpr std::uint64_t has_extras = 1;
-  static constexpr std::uint64_t value = 2;  // where a dependency has it, too
+  static constexpr std::uint64_t value = 2;  // as its type says; beside the number, which is read anyway
   static constexpr std::uint64_t pure = 4;
   static constexpr std::uint64_t special = 8;
   static constexpr std::uint64_t simple = 16;  // nothing is to be ended but its memory, and references given back

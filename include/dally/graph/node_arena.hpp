@@ -60,11 +60,7 @@ class node_block {
       }
       add_here();
     }
-    /// Buries what it has counted.
-    void close() noexcept {
-      if (count_ != 0) block_->bury(std::exchange(count_, 0));
-    }
-    /// Closes both. Other threads' nodes may die in a block just now: one addition there, not two.
+    /// Buries what both have counted. Other threads' nodes may die in a block just now: one addition there, not two.
     void close_with(tally& other) noexcept {
       if (other.block_ == block_) add_here(std::exchange(other.count_, 0));
       other.close();
@@ -72,6 +68,10 @@ class node_block {
     }
 
    private:
+    void close() noexcept {
+      if (count_ != 0) block_->bury(std::exchange(count_, 0));
+    }
+
     node_block* block_;
     std::int64_t count_ = 0;
   };
