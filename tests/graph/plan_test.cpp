@@ -84,7 +84,7 @@ std::string fault_of(plan const& p, std::vector<node const*> const& outputs) {
     if (waits_for == 0) ready.push_back(n);
     auto const& result = *tasks[n]->type().result;
     tracked = tracked || result.tracked;
-    std::size_t const at = p.slots()[n];
+    std::size_t const at = p.places()[n];
     if (at % (result.boxed ? alignof(void*) : result.alignment) != 0) return "alignment of a slot";
     slots.emplace_back(at, at + (result.boxed ? sizeof(void*) : result.size));
   }
@@ -349,7 +349,7 @@ TEST_CASE("the places of results of one size are reckoned, not looked up", "[pla
   auto const check = [](auto const& x, bool looked_up, std::size_t bytes) {
     plan const p = plan_of(x);
     CHECK(fault_of(p, {recorded_node(x)}) == "");
-    CHECK((p.slots().table != nullptr) == looked_up);
+    CHECK((p.places().table != nullptr) == looked_up);
     CHECK(p.slot_bytes() == bytes);
   };
   check(chain_of(1), false, 40);

@@ -206,7 +206,8 @@ TEST_CASE("a shared_array is made where it will be read, and what is not sent is
     return all;
   });
   auto place = [](numbers const& all) { return reinterpret_cast<std::uintptr_t>(all.data()); };
-  CHECK(delayed(place)(make(0, std::size_t{100'000})).compute(processes{1}) == made[0]);
+  std::uintptr_t const read = delayed(place)(make(0, std::size_t{100'000})).compute(processes{1});
+  CHECK(read == made[0]);
   // A copy that outlives the task keeps the memory, so what is sent is another.
   auto keep = delayed([&made](std::size_t size) {
     static numbers kept;
@@ -214,7 +215,8 @@ TEST_CASE("a shared_array is made where it will be read, and what is not sent is
     made[1] = reinterpret_cast<std::uintptr_t>(kept.data());
     return kept;
   });
-  CHECK(delayed(place)(keep(std::size_t{100'000})).compute(processes{1}) != made[1]);
+  std::uintptr_t const read_copy = delayed(place)(keep(std::size_t{100'000})).compute(processes{1});
+  CHECK(read_copy != made[1]);
   // Thrown away again and again, it does not fill the machine: 400 of 80 MB.
   auto waste = delayed([](int rounds) {
     double sum_of = 0;

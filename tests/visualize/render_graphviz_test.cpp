@@ -89,8 +89,8 @@ TEST_CASE("a picture is an SVG, PNG or PDF file, as its suffix says", "[render]"
   CHECK(count(svg, "class=\"node\"") == 6);
   CHECK(count(svg, "class=\"edge\"") == 5);
   CHECK(count(svg, "<ellipse") == 3);
-  CHECK_THAT(content(d / "z.png"), Catch::StartsWith("\x89PNG\r\n\x1a\n"));
-  CHECK_THAT(content(d / "z.pdf"), Catch::StartsWith("%PDF-"));
+  CHECK_THAT(content(d / "z.png"), Catch::Matchers::StartsWith("\x89PNG\r\n\x1a\n"));
+  CHECK_THAT(content(d / "z.pdf"), Catch::Matchers::StartsWith("%PDF-"));
   dally::visualize(d / "two.svg", {.color = dally::coloring::kind}, z, z + 1);
   CHECK(count(content(d / "two.svg"), "<ellipse") == 4);
 }
@@ -189,7 +189,7 @@ TEST_CASE("a name of a megabyte is shortened in the middle, and stands in full w
   auto const svg = content(d / "x.svg");
   CHECK_THAT(svg, contains("\xe2\x80\xa6") && contains(" end</text>") && contains(">begin"));
   CHECK(svg.size() > name.size());
-  CHECK_THAT(content(d / "x.png"), Catch::StartsWith("\x89PNG"));
+  CHECK_THAT(content(d / "x.png"), Catch::Matchers::StartsWith("\x89PNG"));
 }
 
 TEST_CASE("Graphviz prints nothing, and a picture of nothing is one too", "[render]") {
@@ -199,7 +199,7 @@ TEST_CASE("Graphviz prints nothing, and a picture of nothing is one too", "[rend
           dally::visualize(d / "literal.png", lazy{5});
         }).empty());
   CHECK_THAT(content(d / "none.svg"), contains("</svg>"));
-  CHECK_THAT(content(d / "literal.png"), Catch::StartsWith("\x89PNG"));
+  CHECK_THAT(content(d / "literal.png"), Catch::Matchers::StartsWith("\x89PNG"));
 }
 
 TEST_CASE("threads draw at once", "[render]") {

@@ -46,20 +46,23 @@ struct field {
   operator U() const;
 };
 
+/// T, for each number of a pack.
+template <std::size_t, class T>
+using repeated = T;
+
 // Parentheses, since braces would leave out those around the fields of a field.
 template <class T, class... Fields>
 concept made_of = requires { T(Fields{}...); };
 
 template <class T, field_kind Kind, class... Asking, std::size_t... I>
 constexpr bool fields_are(std::index_sequence<I...>) {
-  return made_of<T, std::conditional_t<I == I, field<Kind, T, Asking...>, void>...>;
+  return made_of<T, repeated<I, field<Kind, T, Asking...>>...>;
 }
 
 /// Whether the last of these fields only claims to be copied.
 template <class T, class... Asking, std::size_t... I>
 constexpr bool last_is_not_copied(std::index_sequence<I...>) {
-  return made_of<T, std::conditional_t<I == I, field<field_kind::any, T>, void>...,
-                 field<field_kind::not_copied, T, Asking...>>;
+  return made_of<T, repeated<I, field<field_kind::any, T>>..., field<field_kind::not_copied, T, Asking...>>;
 }
 
 /// Whether as many of the fields of an aggregate as can be told, up to 12, are copied.
@@ -191,7 +194,8 @@ inline void* allocate_box(value_type const& type) {
 
 /// Gives back what allocate_box returned.
 inline void free_box(value_type const& type, void* box) noexcept {
-  ::operator delete(box, type.size, std::align_val_t{type.alignment});
+  // Without its size, since the delete that takes one is declared before clang 19 with -fsized-deallocation only.
+  ::operator delete(box, std::align_val_t{type.alignment});
 }
 
 }  // namespace dally

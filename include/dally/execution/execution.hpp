@@ -165,14 +165,14 @@ class execution {
     }
     // Where nobody watches and no result ends before the run does, all that is left of a step is the call. Little is
     // kept over it: what the plan and the execution hold is as near as the stack.
-    inputs in{nullptr, plan_.slots(), values_.data(), plan_.constants(), nullptr};
+    inputs in{nullptr, plan_.places(), values_.data(), plan_.constants(), nullptr};
     if (n < last) in.edges = plan_.edges(first).begin();
     node const* task = nullptr;
     try {
       for (; n < last && !stopped() && (part == nullptr || inputs_come(*part, id(), *begun)) && claim(begun, id());
            ++n) {
         task = &plan_.task(id());
-        std::byte* const to = in.values + in.slots[id()];
+        std::byte* const to = in.values + in.places[id()];
         node const* const next = task->type().invoke(*task, in, to);
         if (next != nullptr) [[unlikely]]
           task->type().resume(*this, id(), next, to);
@@ -530,7 +530,7 @@ class execution {
     try {
       if (type.result->boxed) [[unlikely]]
         to = allocate_box(*type.result);
-      inputs const in{plan_.edges(n).begin(), plan_.slots(), values_.data(), plan_.constants(), tracked_.uses};
+      inputs const in{plan_.edges(n).begin(), plan_.places(), values_.data(), plan_.constants(), tracked_.uses};
       node const* const next = type.invoke(task, in, to);
       bool const there = next == nullptr || type.resume(*this, n, next, to);
       if (type.result->tracked) [[unlikely]]

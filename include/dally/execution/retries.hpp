@@ -33,7 +33,7 @@ namespace dally {
     void* to = at;
     try {
       if (type.boxed) to = allocate_box(type);
-      inputs const in{job.plan_.edges(n).begin(), job.plan_.slots(), job.values_.data(), job.plan_.constants(),
+      inputs const in{job.plan_.edges(n).begin(), job.plan_.places(), job.values_.data(), job.plan_.constants(),
                       job.tracked_.uses};
       node const* const next = task.type().invoke(task, in, to);
       bool const there = next == nullptr || task.type().resume(job, n, next, to);

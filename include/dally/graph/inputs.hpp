@@ -38,7 +38,7 @@ struct element_range {
 /// Cost    one or two loads a value
 struct inputs {
   std::uint32_t const* edges;  ///< the node's row: ids of nodes, or constant_edge | index
-  slot_places slots;
+  slot_places places;
   std::byte* values;
   void const* const* constants;
   std::atomic<std::uint32_t> const* uses;  ///< by id, consumers that have not finished; null if none is counted
@@ -54,7 +54,7 @@ struct inputs {
   [[nodiscard]] element_range elements(std::size_t k) const noexcept {
     std::uint32_t const edge = edges[k];
     if (uses != nullptr && (edge & constant_edge) == 0 && uses[edge].load(std::memory_order_relaxed) == viewed) {
-      return *reinterpret_cast<element_range const*>(values + slots[edge]);
+      return *reinterpret_cast<element_range const*>(values + places[edge]);
     }
     T const& value = get<T>(k);
     return {value.data(), value.size()};
@@ -84,7 +84,7 @@ struct inputs {
   [[nodiscard]] void const* address(std::uint32_t edge) const noexcept {
     if ((edge & constant_edge) != 0) [[unlikely]]
       return constants[edge & ~constant_edge];
-    std::byte* const slot = values + slots[edge];
+    std::byte* const slot = values + places[edge];
     if constexpr (boxed_v<T>) {
       return *reinterpret_cast<void**>(slot);
     } else {

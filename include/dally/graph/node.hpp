@@ -37,8 +37,8 @@ struct wire_type;
 class purity {
  public:
   constexpr purity() = default;
-  template <std::same_as<bool> Bool>
-  constexpr purity(Bool pure) noexcept : said_{pure ? said::yes : said::no} {}  // NOLINT: implicit, as `.pure = true`
+  template <std::same_as<bool> Pure>
+  constexpr purity(Pure pure) noexcept : said_{pure ? said::yes : said::no} {}  // NOLINT: implicit, as `.pure = true`
 
   /// Whether it was said to be pure.
   constexpr operator bool() const noexcept { return said_ == said::yes; }  // NOLINT

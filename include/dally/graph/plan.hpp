@@ -82,7 +82,7 @@ class plan {
   [[nodiscard]] void const* const* constants() const noexcept { return constants_; }
 
   /// Where results live among a run's values.
-  [[nodiscard]] slot_places slots() const noexcept { return {slots_, slot_shift_}; }
+  [[nodiscard]] slot_places places() const noexcept { return {slots_, slot_shift_}; }
   /// Units: bytes of slots in one run.
   [[nodiscard]] std::size_t slot_bytes() const noexcept { return slot_bytes_; }
   /// How many consumers each result has, outputs counted as one each; null if no result needs an early end.
@@ -303,7 +303,7 @@ std::uint32_t plan::write_rows(IdOf&& id_of) {
   // In registers: the compiler cannot know that what is written below are no members.
   node const* const* const tasks = tasks_.data();
   std::uint32_t* const first_edge = first_edge_;
-  std::uint32_t* const slots = slots_;
+  std::uint32_t* const places = slots_;
   std::uint32_t* const edges = edges_;
   std::uint32_t const size = size_;
   std::uint32_t edge_count = 0;
@@ -335,15 +335,15 @@ std::uint32_t plan::write_rows(IdOf&& id_of) {
     }
     chain &= follows;
     before = &task;
-    if (slots == nullptr) continue;
+    if (places == nullptr) continue;
     value_type const& result = *task.type().result;
     bytes = (bytes + result.slot_alignment - 1) & ~(std::size_t{result.slot_alignment} - 1);
-    slots[n] = static_cast<std::uint32_t>(bytes / slot_unit);
+    places[n] = static_cast<std::uint32_t>(bytes / slot_unit);
     bytes += result.slot_size;
   }
   first_edge[size] = edge_count;
   is_chain_ = chain;
-  slot_bytes_ = slots != nullptr
+  slot_bytes_ = places != nullptr
                     ? bytes
                     : std::size_t{size} << slot_shift_;  // aligned for each: sizes are multiples of alignments
   return constant_count;

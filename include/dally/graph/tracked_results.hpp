@@ -24,7 +24,7 @@ struct tracked_results {
   bool* alive = nullptr;                       ///< by node: a tracked result is in its slot
   scratch_array<std::byte> memory{};
 
-  [[nodiscard]] std::byte* slot(node_id n) const noexcept { return values + graph.slots()[n]; }
+  [[nodiscard]] std::byte* slot(node_id n) const noexcept { return values + graph.places()[n]; }
   /// A result that is there.
   [[nodiscard]] void* value(node_id n) const noexcept {
     std::byte* const at = slot(n);

@@ -136,10 +136,10 @@ class work_stealing_deque {
       (sizeof(buffer) + alignof(slot_type) - 1) / alignof(slot_type) * alignof(slot_type);
   static_assert(alignof(slot_type) <= alignment);
 
-  static slot_type* slots(buffer* b) {
+  static slot_type* first_slot(buffer* b) {
     return reinterpret_cast<slot_type*>(reinterpret_cast<unsigned char*>(b) + slots_offset);
   }
-  static slot_type& slot(buffer* b, std::int64_t index) { return slots(b)[index & b->mask]; }
+  static slot_type& slot(buffer* b, std::int64_t index) { return first_slot(b)[index & b->mask]; }
 
   static void free_from(buffer* b) {
     while (b != nullptr) {
@@ -164,7 +164,7 @@ class work_stealing_deque {
     auto* const old = buffer_.load(std::memory_order_relaxed);
     void* const memory = ::operator new(slots_offset + capacity * sizeof(slot_type), std::align_val_t{alignment});
     auto* const fresh = ::new (memory) buffer{old, static_cast<std::int64_t>(capacity) - 1};
-    for (std::size_t i = 0; i < capacity; ++i) ::new (static_cast<void*>(slots(fresh) + i)) slot_type;
+    for (std::size_t i = 0; i < capacity; ++i) ::new (static_cast<void*>(first_slot(fresh) + i)) slot_type;
     // Relaxed: an old top_ copies what nobody takes any more, and not older than top_seen_ it leaves bottom within
     // reach of the old buffer, whose slots the owner alone has written.
     for (auto i = top_.load(std::memory_order_relaxed); i < bottom; ++i) {
