@@ -4,11 +4,14 @@
 #include <cstddef>
 #include <memory>
 #include <new>
+#include <string_view>
 #include <type_traits>
 #include <utility>
 
 #include "dally/core/function.hpp"
+#include "dally/core/symbol.hpp"
 #include "dally/execution/execution.hpp"
+#include "dally/execution/task_limits.hpp"
 
 namespace dally {
 
@@ -18,9 +21,23 @@ template <class S>
 concept scheduler = std::copy_constructible<std::remove_cvref_t<S>> &&
                     requires(std::remove_cvref_t<S>& s, execution& job) { s.run(job); };
 
+/// Whether a scheduler ends tasks that take longer than their `timeout`, and tries those again that have ended their
+/// process, as their `crash_retries` say. One that does has a member `bool honours_task_limits() const`; on the others
+/// a task with such options is refused before anything runs.
+template <scheduler S>
+[[nodiscard]] bool honours_task_limits(S const& s) noexcept {
+  if constexpr (requires {
+                  { s.honours_task_limits() } -> std::convertible_to<bool>;
+                }) {
+    return s.honours_task_limits();
+  } else {
+    return false;
+  }
+}
+
 /// Owns any scheduler; empty when default-constructed, which stands for the default one.
 ///
-/// Errors  what the scheduler's copy constructor and run throw
+/// Errors  what the scheduler's copy constructor and run throw; config_error for limits that it does not honour
 /// Cost    no allocation for schedulers of at most two pointers
 class any_scheduler {
  public:
@@ -56,11 +73,15 @@ class any_scheduler {
 
   /// Runs `job` on a copy of the scheduler, which must not be empty.
   DALLY_FUNCTION_APART void run_copy(execution& job) const {
+    if (job.plan().has_limits() && !honours_task_limits()) [[unlikely]]
+      refuse_task_limits(job.plan(), type_->name());
     any_scheduler running{*this};
     running.run(job);
   }
   /// Runs `job` on the scheduler, which must not be empty.
   void run(execution& job) { type_->run(storage_, job); }
+  /// Whether the scheduler, which must not be empty, honours `timeout` and `crash_retries`.
+  [[nodiscard]] bool honours_task_limits() const noexcept { return type_->honours_task_limits(storage_); }
 
  private:
   // copy and destroy are null for those that fit: then copying the bytes is all.
@@ -68,6 +89,8 @@ class any_scheduler {
     void (*run)(void* storage, execution& job);
     void* (*copy)(void const* original);
     void (*destroy)(void* model) noexcept;
+    bool (*honours_task_limits)(void* const* storage) noexcept;
+    std::string_view (*name)() noexcept;
   };
 
   // Copying or moving a trivial object is copying its bytes, which is what swap does.
@@ -76,13 +99,25 @@ class any_scheduler {
       sizeof(S) <= 2 * sizeof(void*) && alignof(S) <= alignof(void*) && std::is_trivially_copyable_v<S>;
 
   template <class S>
+  static std::string_view name_of() noexcept {
+    return type_name<S>();
+  }
+
+  template <class S>
   static constexpr operations table_of() {
     if constexpr (fits<S>) {
-      return {[](void* storage, execution& job) { static_cast<S*>(storage)->run(job); }, nullptr, nullptr};
+      return {[](void* storage, execution& job) { static_cast<S*>(storage)->run(job); }, nullptr, nullptr,
+              [](void* const* storage) noexcept {
+                return dally::honours_task_limits(*static_cast<S const*>(static_cast<void const*>(storage)));
+              },
+              &name_of<S>};
     } else {
-      return {[](void* storage, execution& job) { (*static_cast<S**>(storage))->run(job); },
-              [](void const* original) -> void* { return new S(*static_cast<S const*>(original)); },
-              [](void* model) noexcept { delete static_cast<S*>(model); }};
+      return {
+          [](void* storage, execution& job) { (*static_cast<S**>(storage))->run(job); },
+          [](void const* original) -> void* { return new S(*static_cast<S const*>(original)); },
+          [](void* model) noexcept { delete static_cast<S*>(model); },
+          [](void* const* storage) noexcept { return dally::honours_task_limits(*static_cast<S const*>(*storage)); },
+          &name_of<S>};
     }
   }
   template <class S>

@@ -6,7 +6,6 @@
 
 #include <atomic>
 #include <cassert>
-#include <chrono>
 #include <concepts>
 #include <cstddef>
 #include <cstdint>
@@ -22,6 +21,7 @@
 #include "dally/core/key.hpp"
 #include "dally/core/slot.hpp"
 #include "dally/core/text.hpp"
+#include "dally/core/time_limit.hpp"
 #include "dally/graph/inputs.hpp"
 #include "dally/graph/node_arena.hpp"
 
@@ -58,8 +58,8 @@ struct task_options {
   purity pure{};         ///< equal calls, of one function with equal arguments and the same lazies, run once in a plan
   unsigned retries = 0;  ///< how often it runs again after it has thrown; it is given copies of its inputs then
   int crash_retries = -1;  ///< how often it runs again after its worker died; -1: as the scheduler `processes` is told
-  std::chrono::nanoseconds timeout{};  ///< after so long its worker is killed; 0: as the scheduler `processes` is told
-  bool here = false;                   ///< runs on the thread that called `compute`
+  time_limit timeout{};    ///< after so long its worker is killed; 0: as the scheduler `processes` is told
+  bool here = false;       ///< runs on the thread that called `compute`
 };
 
 /// What a run with tasks that have `retries` must know. Reached through the options of such tasks, so that a program
@@ -189,7 +189,8 @@ class node {
   [[nodiscard]] bool is_value() const noexcept { return (bits_ & value) != 0; }
   /// Whether equal calls are this one: extras()->content tells which are equal.
   [[nodiscard]] bool is_pure() const noexcept { return (bits_ & pure) != 0; }
-  /// Whether a plan must look at extras()->options: it is pure, has retries, or runs on a thread of its choice.
+  /// Whether a plan must look at extras()->options: it is pure, has retries or limits, or runs on a thread of its
+  /// choice.
   [[nodiscard]] bool is_special() const noexcept { return (bits_ & (pure | special)) != 0; }
   /// What `delayed(f, {...})` was given, or null.
   [[nodiscard]] node_extras const* extras() const noexcept {
@@ -279,7 +280,10 @@ class node {
         *reinterpret_cast<node_extras const**>(memory - sizeof(void*)) = guard.extras;
         flags |= has_extras;
         if (extras->options.pure) flags |= pure;
-        if (extras->options.retries != 0 || extras->options.here) flags |= special;
+        task_options const& given = extras->options;
+        if (given.retries != 0 || given.here || given.timeout.count() != 0 || given.crash_retries != -1) {
+          flags |= special;
+        }
       }
     }
     if (extras == nullptr && type.destroy == nullptr) flags |= dependency_count == 0 ? simple | bare : simple;

@@ -16,6 +16,7 @@
 #include "dally/graph/node_marks.hpp"
 #include "dally/graph/order.hpp"
 #include "dally/graph/takers.hpp"
+#include "dally/graph/task_limits.hpp"
 
 namespace dally {
 
@@ -44,7 +45,7 @@ void count_uses(plan& graph);
 ///
 /// Shape   ids 0 .. size() - 1 in the plan's order; literals and persisted values are constants, not tasks
 /// Order   as recorded; once the results own memory or pass 32 MiB together, depth first, which keeps few alive
-/// Errors  resource_error, std::bad_alloc; graph_error for an empty handle
+/// Errors  resource_error, std::bad_alloc; graph_error for an empty handle; config_error for a task's options
 /// Cost    two linear passes over the nodes in memory order; 12 bytes a node, 16 where results differ in size, and 4
 ///         an edge. A graph recorded by several threads costs a traversal and a sort besides, one ordered depth first
 ///         one or two traversals
@@ -95,6 +96,8 @@ class plan {
   [[nodiscard]] retry_rules const* retries() const noexcept { return retries_; }
   /// Whether some task is to run on the thread that computes.
   [[nodiscard]] bool has_here() const noexcept { return has_here_; }
+  /// Whether some task has limits that only a scheduler keeps which can end a task: a timeout, or crash_retries.
+  [[nodiscard]] bool has_limits() const noexcept { return has_limits_; }
 
   /// The edges seen from their other end.
   struct links {
@@ -132,6 +135,7 @@ class plan {
     void (*merge)(plan&, node_marks&) = nullptr;
     retry_rules const* retries = nullptr;
     bool here = false;
+    bool limits = false;
 
     /// Adds a task; `input` is called with the tasks that it depends on.
     template <class Input>
@@ -159,10 +163,12 @@ class plan {
     }
 
    private:
-    [[gnu::cold]] DALLY_FUNCTION_APART void add_special(node const& n) noexcept {
+    [[gnu::cold]] DALLY_FUNCTION_APART void add_special(node const& n) {
       if (n.is_pure()) merge = n.extras()->merge;
       if (n.extras()->options.retries != 0) retries = n.extras()->retries;
       here |= n.extras()->options.here;
+      limits |= has_task_limits(n.extras()->options);
+      check_task_options(n);
     }
     [[gnu::noinline]] void add_rules(node_type const& type) noexcept {
       if (type.result->tracked) {
@@ -209,6 +215,7 @@ class plan {
   result_rules const* tracking_ = nullptr;
   retry_rules const* retries_ = nullptr;
   bool has_here_ = false;
+  bool has_limits_ = false;
   scratch_list<order_edge> order_edges_;
   mutable os_mutex linking_;
   mutable std::atomic<links const*> links_{nullptr};
@@ -241,6 +248,7 @@ plan::plan(node const* const* outputs, std::size_t output_count)
   if (tracking_ != nullptr) tracking_->count(*this);
   retries_ = all.retries;
   has_here_ = all.here;
+  has_limits_ = all.limits;
   if (retries_ != nullptr) retries_->check(*this);
   for (; kept_count_ < output_count; ++kept_count_) {
     outputs[kept_count_]->retain();

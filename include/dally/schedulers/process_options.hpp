@@ -1,14 +1,18 @@
 #pragma once
 
-#include <chrono>
+#include <concepts>
 #include <cstdint>
 #include <cstdio>
 #include <functional>
+#include <string>
 #include <string_view>
 
 #include "dally/core/error.hpp"
 #include "dally/core/function.hpp"
 #include "dally/core/text.hpp"
+#include "dally/core/time_limit.hpp"
+#include "dally/graph/task_limits.hpp"
+#include "dally/pool/thread_pool.hpp"
 
 namespace dally {
 
@@ -19,11 +23,21 @@ struct memory_size {
   std::uint64_t bytes = 0;
 
   constexpr memory_size() = default;
-  constexpr memory_size(std::uint64_t count) noexcept : bytes{count} {}  // NOLINT: .worker_memory = 1 << 30
-  memory_size(char const* text) : bytes{parse(text)} {}                  // NOLINT: .worker_memory = "1GB"
-  memory_size(std::string_view text) : bytes{parse(text)} {}             // NOLINT
+  template <std::integral Count>
+  constexpr memory_size(Count count) noexcept  // NOLINT: .worker_memory = 1 << 30
+      : bytes{static_cast<std::uint64_t>(count)} {}
+  template <std::floating_point Count>
+  constexpr memory_size(Count count) noexcept  // NOLINT: .worker_memory = 2e9
+      : bytes{count == 0 || (count >= 1 && count < 0x1p63) ? static_cast<std::uint64_t>(count) : no_amount} {}
+  memory_size(char const* text) : bytes{parse(text)} {}       // NOLINT: .worker_memory = "1GB"
+  memory_size(std::string_view text) : bytes{parse(text)} {}  // NOLINT
+
+  /// Whether it is one. A number below 0 is none, nor one without end, nor half a byte.
+  [[nodiscard]] constexpr bool makes_sense() const noexcept { return bytes < no_amount; }
 
  private:
+  static constexpr std::uint64_t no_amount = std::uint64_t{1} << 63;
+
   [[gnu::cold]] DALLY_FUNCTION static std::uint64_t parse(std::string_view text) {
     std::string_view rest = text;
     double number = 0;
@@ -61,10 +75,10 @@ struct memory_size {
 struct process_options {
   unsigned workers = 0;         ///< at most so many at once, 4,096 at most; 0: as many as this process may use cores
   memory_size worker_memory{};  ///< what each may have beyond what it inherits: then `new` throws std::bad_alloc in it
-  std::chrono::nanoseconds task_timeout{};  ///< a task that takes longer is ended with its worker; 0: none is
-  unsigned crash_retries = 3;               ///< how often a task runs again after its worker has died
-  unsigned max_tasks_per_worker = 0;        ///< after so many a worker is replaced; 0: never
-  memory_size max_worker_growth{};          ///< a worker that has grown by more is replaced after its task
+  time_limit task_timeout{};    ///< a task that takes longer is ended with its worker; 0: none is
+  unsigned crash_retries = 3;   ///< how often a task runs again after its worker has died
+  unsigned max_tasks_per_worker = 0;    ///< after so many a worker is replaced; 0: never
+  memory_size max_worker_growth{};      ///< a worker that has grown by more is replaced after its task
   std::function<void()> initializer{};  ///< called in each worker before its first task; what it throws ends the run
   /// Told, on the calling thread, what a run has had to do without: fewer workers than asked for, and why. By default
   /// it is a line on stderr.
@@ -74,5 +88,38 @@ struct process_options {
     std::fprintf(stderr, "dally: %.*s\n", static_cast<int>(note.size()), note.data());
   }
 };
+
+/// Refuses options that make no sense. Errors: config_error that names the option, its value, and what is allowed.
+[[gnu::cold]] DALLY_FUNCTION void check_process_options(process_options const& options) {
+  auto const refuse_option = [](char const* option, std::string const& value, std::string_view allowed) {
+    refuse<config_error>({"processes{{.", option, " = ", value, "}}: ", allowed});
+  };
+  auto const check_memory = [&](char const* option, memory_size size) {
+    if (size.makes_sense()) return;
+    // A negative number of bytes, as it is kept; the lowest stands for what is no number of bytes.
+    std::string const value = size.bytes == std::uint64_t{1} << 63 ? std::string{"no number of bytes"}
+                                                                   : joined({"-", decimal(~size.bytes + 1)});
+    refuse_option(option, value, "a number of bytes below 2^63 is allowed, or text as \"512 MiB\"; 0 for no limit");
+  };
+  auto const check_count = [&](char const* option, unsigned count, char const* meaning_of_zero) {
+    if (count <= most_retries) return;
+    refuse_option(
+        option, decimal(count),
+        joined({"0 (", meaning_of_zero, ") to ", decimal(most_retries), " is allowed; is it a negative number?"}));
+  };
+  if (options.workers > thread_pool::most_workers) {
+    refuse_option("workers", decimal(options.workers),
+                  joined({"between 1 and ", decimal(thread_pool::most_workers),
+                          " workers are allowed; processes{} uses all cores"}));
+  }
+  if (options.task_timeout.count() < 0) {
+    refuse_option("task_timeout", text_of(options.task_timeout),
+                  "a length of time above 0 is allowed, and 0 for no limit");
+  }
+  check_memory("worker_memory", options.worker_memory);
+  check_memory("max_worker_growth", options.max_worker_growth);
+  check_count("crash_retries", options.crash_retries, "never again");
+  check_count("max_tasks_per_worker", options.max_tasks_per_worker, "without end");
+}
 
 }  // namespace dally

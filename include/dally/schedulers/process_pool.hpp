@@ -56,6 +56,8 @@ class process_pool {
 
   [[nodiscard]] unsigned workers() const noexcept { return shared_->workers; }
   [[nodiscard]] process_options const& options() const noexcept { return shared_->options; }
+  /// Not inside a task of a worker: what is computed there runs there.
+  [[nodiscard]] bool honours_task_limits() const noexcept { return !detail::in_worker; }
 
   DALLY_FUNCTION_APART void run(execution& job) const {
     if (detail::in_worker || job.size() == 0) return job.sweep(0, job.size());

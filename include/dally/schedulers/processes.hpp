@@ -28,20 +28,24 @@ namespace dally {
 ///          must run `here` and those that return or take lazies. A compute inside a task of a worker runs in that
 ///          worker
 /// Shape    every node once, after its dependencies, but for retries; the order depends on timing
-/// Errors   not_serializable before anything runs; killed_worker, task_timeout, remote_error; config_error for 0
-/// workers
-///          or more than 4,096; resource_error if the system refuses even one worker: it makes do with fewer
+/// Errors   not_serializable before anything runs; killed_worker, task_timeout, remote_error; config_error for
+///          options that make no sense; resource_error if the system refuses even one worker: it makes do with fewer
 /// Cost     a fork a worker, about 0.2 ms, and 17 ms for each GiB of the program's memory; some 10 us a task
 class processes {
  public:
   processes() = default;
-  explicit processes(unsigned workers) : processes{process_options{.workers = check(workers)}} {}
-  explicit processes(process_options options) : options_{std::move(options)} {
-    if (options_.workers != 0) check(options_.workers);
+  explicit processes(unsigned workers) : processes{process_options{.workers = workers}} {
+    if (workers == 0) {
+      refuse<config_error>({"processes{0}: between 1 and ", decimal(thread_pool::most_workers),
+                            " workers are allowed; processes{} uses all cores"});
+    }
   }
+  explicit processes(process_options options) : options_{std::move(options)} { check_process_options(options_); }
 
   [[nodiscard]] unsigned workers() const { return options_.workers != 0 ? options_.workers : available_workers(); }
   [[nodiscard]] process_options const& options() const noexcept { return options_; }
+  /// Not inside a task of a worker: what is computed there runs there.
+  [[nodiscard]] bool honours_task_limits() const noexcept { return !detail::in_worker; }
 
   DALLY_FUNCTION_APART void run(execution& job) const {
     if (detail::in_worker || job.size() == 0) return job.sweep(0, job.size());
@@ -50,14 +54,6 @@ class processes {
   }
 
  private:
-  static unsigned check(unsigned workers) {
-    if (workers == 0 || workers > thread_pool::most_workers) {
-      refuse<config_error>({"processes{", decimal(workers), "}: between 1 and ", decimal(thread_pool::most_workers),
-                            " workers are allowed; processes{} uses all cores"});
-    }
-    return workers;
-  }
-
   process_options options_;
 };
 
