@@ -11,6 +11,7 @@
 #include "dally/core/symbol.hpp"
 #include "dally/delayed/argument.hpp"
 #include "dally/serialize/codec.hpp"
+#include "dally/serialize/codec_failure.hpp"
 
 /// How a recorded call itself travels: its callable and its plain arguments, to processes of this program that were
 /// forked before it was recorded. What it depends on travels beside it.
@@ -69,6 +70,31 @@ constexpr std::string_view argument_obstacle() {
   }
 }
 
+/// What a codec writes, behind its length: so a codec that reads less, or more, harms no other part, and is named.
+template <class T>
+void write_coded(archive_writer& out, T const& part) {
+  std::size_t const at = out.size();
+  out.add_length(0);
+  try {
+    codec_t<T>::encode(out, part);
+  } catch (...) {
+    codec_failure::rethrow_as(codec_failure::act::writing, declared_name(type_name<T>()));
+  }
+  out.write_length(at, out.size() - at - sizeof(std::uint64_t));
+}
+template <class T>
+T read_coded(archive_reader& in) {
+  std::size_t const size = in.read_length();
+  archive_reader own{in.view(size), size};
+  try {
+    T part = codec_t<T>::decode(own);
+    if (own.left() != 0) archive_reader::fail("an archive holds more than its value");
+    return part;
+  } catch (...) {
+    codec_failure::rethrow_as(codec_failure::act::reading, declared_name(type_name<T>()));
+  }
+}
+
 template <class T>
 void write_part(archive_writer& out, T const& part) {
   if constexpr (std::is_empty_v<T> && travels_as_bits<T>) {
@@ -77,7 +103,7 @@ void write_part(archive_writer& out, T const& part) {
   } else if constexpr (is_bits<T>()) {
     out.add_bytes(&part, sizeof part);
   } else {
-    codec_t<T>::encode(out, part);
+    detail::write_coded(out, part);
   }
 }
 template <class A>
@@ -98,7 +124,7 @@ struct part_reader {
       in.read_bytes(bytes.data(), sizeof(T));
       return std::bit_cast<T>(bytes);
     } else {
-      return codec_t<T>::decode(in);
+      return detail::read_coded<T>(in);
     }
   }
 };

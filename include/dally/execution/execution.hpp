@@ -286,9 +286,10 @@ class execution {
   // ---- for schedulers whose tasks run elsewhere: in other processes, on other machines -----------------------------
   //
   // Instead of step(n): begin(n) when n starts there, complete or fail when it has ended there, then release(n). After
-  // a stop, skip(n) and release(n). run_here(n) and release(n) are the step of a task that runs on this thread after
-  // all. One thread, which calls all of these. Results stay with the scheduler, as bytes or wherever they are; put(m)
-  // gives those to the run that it asks for: the inputs of a task that runs here, and in the end the outputs.
+  // a stop, skip(n), or abandon(n) if it has begun, and release(n). run_here(n) and release(n) are the step of a task
+  // that runs on this thread after all. One thread at a time calls these; run_here(n) may go on beside the others.
+  // Results stay with the scheduler, as bytes or wherever they are; put(m) gives those to the run that it asks for: the
+  // inputs of a task that runs here, and in the end the outputs.
 
   /// Whether somebody has asked that the run be cancelled; stopped() says so too, and after a failure.
   [[nodiscard]] bool cancel_requested() const noexcept {
@@ -315,14 +316,25 @@ class execution {
   /// Notes that the task of `record`, which has begun, has its result.
   void complete(task_record const& record) noexcept { tell(record); }
 
-  /// Notes that the task of `record`, which has begun, has failed; the first failure stops the run.
-  void fail(task_record const& record, std::exception_ptr const& why) noexcept {
+  /// Notes that the task of `record`, which has begun, has failed; the first failure stops the run. It is the failure
+  /// of `culprit` if that is another's: whose result the task cannot use.
+  void fail(task_record const& record, std::exception_ptr const& why, node const* culprit = nullptr) noexcept {
     tell(record);
+    fail(culprit != nullptr ? *culprit : plan_.task(record.node), why);
+  }
+  /// Notes that a task's result, which has been told to be there, cannot be used; the first failure stops the run.
+  void fail(node const& culprit, std::exception_ptr const& why) noexcept {
     try {
       std::rethrow_exception(why);
     } catch (...) {
-      fail(plan_.task(record.node));
+      fail(culprit);
     }
+  }
+
+  /// Notes that the task of `record`, which has begun, was ended by a stop and will not have a result.
+  void abandon(task_record const& record) noexcept {
+    skipped_.store(true, std::memory_order_relaxed);
+    tell(record);
   }
 
   /// Makes the result of node n one of this run's own: `construct(at)` makes it at an address for its type. Once for

@@ -12,7 +12,8 @@
 
 namespace dally {
 
-/// How a task, or a run, ended. `skipped`: not called, because the run had been stopped before its turn.
+/// How a task, or a run, ended. `failed`: called, and without a result: it has thrown, or was ended with its process.
+/// `skipped`: not called, because the run had been stopped before its turn.
 enum class outcome : std::uint8_t { done, failed, skipped };
 
 /// What is known of a task when it has ended.
@@ -59,7 +60,8 @@ class run {
 /// Told what happens in a run. Derive, override what is wanted, and pass its address in compute_options::observers.
 ///
 /// Threads  run_started and run_finished on the thread that computes; the others on the workers, several at once; of
-///          tasks that run in other processes all on the thread that computes, with the times of the process
+///          tasks that run in other processes one at a time, with the times of the process: on the thread that
+///          computes, and on one beside it while that runs a task itself
 /// Shape    run_started first, run_finished last and always; between them one task_started and one task_finished
 ///          for each task that is called, only a task_finished (outcome::skipped) for one that is not
 class observer {

@@ -91,6 +91,11 @@ class shared_arena {
   [[nodiscard]] bool holds(arena_range range) const noexcept {
     return range.offset <= capacity_ && range.size <= capacity_ - range.offset;
   }
+  /// Whether allocate() gives such ranges: for what a process claims which may write nonsense.
+  [[nodiscard]] bool gives(arena_range range) const noexcept {
+    return holds(range) && range.size != 0 && range.offset % page == lead &&
+           ((range.size + lead + page - 1) & ~std::uint64_t{page - 1}) <= capacity_ - (range.offset - lead);
+  }
   /// Where a range begins, in every process.
   [[nodiscard]] std::byte* data(arena_range range) const noexcept {
     assert(holds(range));

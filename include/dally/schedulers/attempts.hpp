@@ -58,17 +58,19 @@ class attempts {
                                                  how, crashes, task.label(), task.key()});
   }
 
-  /// What a task has thrown in a worker, from its bytes.
+  /// What a task has thrown in a worker, from its bytes; std::bad_alloc where there is no memory for it here.
   [[nodiscard, gnu::cold]] DALLY_FUNCTION static std::exception_ptr thrown(node const& task, std::byte const* body,
                                                                            std::size_t size) {
     try {
       archive_reader in{body, size};
       return decode_exception(in, task.label(), task.key());
-    } catch (...) {
-      return std::make_exception_ptr(
-          remote_error{joined({"task \"", task.label(), "\" (", task.place_text(),
-                               ") threw an exception in another process that could not be sent"}),
-                       "unknown", "", task.label(), task.key()});
+    } catch (archive_error const& e) {
+      return std::make_exception_ptr(remote_error{
+          joined({"task \"", task.label(), "\" (", task.place_text(),
+                  ") threw an exception in another process that could not be read from its bytes: ", e.what()}),
+          "unknown", "", task.label(), task.key()});
+    } catch (...) {  // no memory to read it
+      return std::current_exception();
     }
   }
 

@@ -25,7 +25,11 @@
 #include "dally/graph/node.hpp"
 #include "dally/graph/plan.hpp"
 #include "dally/pool/byte_queue.hpp"
+#include "dally/pool/shared_memory.hpp"
+#include "dally/schedulers/answers.hpp"
 #include "dally/schedulers/attempts.hpp"
+#include "dally/schedulers/beside.hpp"
+#include "dally/schedulers/codec_failures.hpp"
 #include "dally/schedulers/frames.hpp"
 #include "dally/schedulers/kept_results.hpp"
 #include "dally/schedulers/preflight.hpp"
@@ -33,15 +37,18 @@
 #include "dally/schedulers/travelling_call.hpp"
 #include "dally/schedulers/worker.hpp"
 #include "dally/schedulers/worker_crew.hpp"
+#include "dally/serialize/archive.hpp"
+#include "dally/serialize/codec_failure.hpp"
 #include "dally/serialize/exceptions.hpp"
 
 namespace dally::detail {
 
 /// One run on worker processes: the calling thread sends ready tasks and what they take, and receives what they return.
-/// It alone decides and it alone keeps: a worker that dies takes nothing with it but the task that it ran.
+/// It alone decides and it alone keeps: a worker that dies takes nothing with it but the task that it ran. While the
+/// calling thread runs a task itself, a thread beside it does all that.
 ///
-/// Every wait ends: a worker's death closes its socket and its pidfd, a worker that does not even start is given up,
-/// and stop requests are looked at every few milliseconds.
+/// Every wait ends: a worker's death closes its socket and its pidfd, one that does not even start is given up, so is
+/// one that has nothing to do and has sent half a frame, and stop requests are looked at every few milliseconds.
 class coordinator {
  public:
   coordinator(execution& job, process_options const& options, worker_crew& crew) noexcept
@@ -63,21 +70,21 @@ class coordinator {
   void run() {
     survey();
     roots_ = job_.ready();
-    while (!job_.finished()) {
-      if (job_.stopped()) {
-        drain();
-        if (job_.finished()) break;
-      } else if (!waits_for_crew()) {
-        assign();
-      }
-      crew_.send_all();
-      bool const here = !here_.empty() && !job_.stopped() && !(waits_for_crew() && !crew_.idle());
-      if (here) run_here();
-      wait(here ? 0 : tick_milliseconds);
+    try {
+      run_tasks();
+    } catch (...) {
+      give_up();
+      throw;
     }
     if (drained_ || job_.failed() != nullptr) return;
     for (std::uint32_t const edge : plan_.outputs()) {
-      if ((edge & constant_edge) == 0) materialize(edge);
+      if ((edge & constant_edge) != 0) continue;
+      try {
+        materialize(edge);
+      } catch (codec_failure const& e) {
+        node const& task = plan_.task(edge);
+        return job_.fail(task, std::make_exception_ptr(failed_codec_of(task_name::of(task), e)));
+      }
     }
   }
 
@@ -94,6 +101,21 @@ class coordinator {
     announced = 8    // observers know that it has begun
   };
 
+  void run_tasks() {
+    while (!job_.finished()) {
+      if (job_.stopped()) {
+        drain(job_.cancel_requested());
+        if (job_.finished()) break;
+      } else if (!waits_for_crew()) {
+        assign();
+      }
+      crew_.send_all();
+      bool const here = !here_.empty() && !job_.stopped() && !(waits_for_crew() && !crew_.idle());
+      if (here) run_here();
+      wait(here ? 0 : tick_milliseconds);
+    }
+  }
+
   // ---- before anything runs -----------------------------------------------------------------------------------------
 
   // Which tasks run here, and whether all others can run elsewhere.
@@ -105,8 +127,15 @@ class coordinator {
     for (node_id n = 0; n < size; ++n) {
       node const& task = plan_.task(n);
       flags_[n] = preflight::stays_here(task) ? runs_here : 0;
-      if (flags_[n] != 0) continue;
+      if (flags_[n] != 0) {
+        preflight::check_here(task);
+        continue;
+      }
       check(task);
+      ++unfinished_;
+      if (crew_.is_pool()) {
+        each_kept_constant(task, [this](void const* value, node_type const&) { results_.count_constant(value); });
+      }
       bytes = bytes || !fits_slot(task.type());
       for (std::uint32_t const edge : plan_.edges(n)) {
         if ((edge & constant_edge) != 0) continue;
@@ -118,6 +147,14 @@ class coordinator {
     if (!bytes) return;
     results_.prepare(size);
     crew_.want_arenas();
+  }
+
+  // The literals and persisted values that a task takes and that are written but once, for all tasks that take them.
+  template <class Visit>
+  static void each_kept_constant(node const& task, Visit const& visit) {
+    for (dependency const d : call_of(task).dependencies()) {
+      if (d.is_value() && result_may_be_large(d.from()->type())) visit(d.from()->payload(), d.from()->type());
+    }
   }
 
   // Results that are their bytes and need no early end are kept as values: sent from there, and read from there.
@@ -143,6 +180,13 @@ class coordinator {
   void add_ready(node_id n) { ((flags_[n] & runs_here) != 0 ? here_ : ready_).push_back(n); }
 
   void release(node_id n) {
+    if ((flags_[n] & runs_here) == 0) {
+      --unfinished_;
+      if (crew_.is_pool()) {
+        each_kept_constant(plan_.task(n),
+                           [this](void const* value, node_type const&) { results_.drop_constant(value); });
+      }
+    }
     job_.release(
         n, [this](node_id ready) { add_ready(ready); },
         [this](node_id unused) {
@@ -173,7 +217,7 @@ class coordinator {
         best = holder;
       }
       if (best == nullptr || !best->in_flight.empty()) {
-        if (seat* const started = crew_.start()) best = started;
+        if (seat* const started = may_start() ? crew_.start() : nullptr) best = started;
       }
       if (best == nullptr || best->in_flight.size() >= most) {
         ready_.push_back(n);
@@ -183,6 +227,10 @@ class coordinator {
     }
     if (!any_ready()) share_out();
   }
+
+  // Beside a task that runs here nothing is forked of this process: what that task holds or is changing would stay so
+  // in the worker, which would be a copy of another thread, too.
+  [[nodiscard]] bool may_start() const noexcept { return !beside_ || crew_.is_pool(); }
 
   // Where the pages of that input are in the processor's cache, and mapped; null if none is large.
   [[nodiscard]] seat* holder_of_largest_input(node_id n) const noexcept {
@@ -246,7 +294,7 @@ class coordinator {
       }
     } catch (...) {
       to.out.withdraw(to.out.size() - before);
-      return fail_at_once(n);
+      return fail_unsent(n);
     }
     std::uint64_t const length = to.out.size() - before - sizeof header;
     std::memcpy(const_cast<std::byte*>(to.out.data()) + before + offsetof(frame_header, length), &length,
@@ -254,33 +302,34 @@ class coordinator {
     to.claimed |= std::uint64_t{1} << header.claim;
     to.claims->offer(header.claim, header.sequence);
     to.in_flight.push_back({n, header.claim, header.sequence});
-    if (to.in_flight.size() == 1) begin_next(to);
-  }
-
-  // The first of a worker's tasks is its to begin.
-  void begin_next(seat& s) {
-    s.front_since = steady_nanoseconds();
-    announce(s.in_flight.front().node, s.index + 1);
+    if (to.in_flight.size() == 1) to.front_since = steady_nanoseconds();
   }
 
   // All that a worker needs which has no plan. What a task that was recorded again waits for besides is not sent.
   void add_call(seat& reader, node_id n) {
     node const& task = plan_.task(n);
     node const& call = call_of(task);
-    append_call(reader.out, task, call);
+    try {
+      append_call(reader.out, task, call);
+    } catch (codec_failure const& e) {
+      throw unusable{failed_codec_of_argument(task_name::of(task), e), nullptr};
+    }
     std::uint32_t const* const edges = plan_.edges(n).begin();
     for (std::size_t k = 0; k < call.dependencies().size(); ++k) {
       if ((edges[k] & constant_edge) == 0) {
         add_input(reader, edges[k]);
-        continue;
-      }
-      node_type const& type = call.dependencies()[k].from()->type();
-      std::uint32_t const index = edges[k] & ~constant_edge;
-      if (type.wire->encode == nullptr && type.result->size <= largest_inline) {
-        add_bits(reader.out, type, plan_.constants()[index]);
       } else {
-        results_.send_constant(reader, index, type, plan_.constants()[index]);
+        add_constant(reader, task, *call.dependencies()[k].from());
       }
+    }
+  }
+
+  void add_constant(seat& reader, node const& reading, node const& value) {
+    if (!result_may_be_large(value.type())) return add_bits(reader.out, value.type(), value.payload());
+    try {
+      results_.send_constant(reader, value.type(), value.payload());
+    } catch (codec_failure const& e) {
+      throw of_constant(value, reading, e);
     }
   }
 
@@ -288,7 +337,11 @@ class coordinator {
     node_type const& type = plan_.task(m).type();
     if (fits_slot(type)) return add_bits(reader.out, type, job_.result(m));
     if ((flags_[m] & has_bytes) == 0) {
-      results_.keep_value(m, type, job_.result(m));
+      try {
+        results_.keep_value(m, type, job_.result(m));
+      } catch (codec_failure const& e) {
+        throw of_result(m, e);
+      }
       flags_[m] |= has_bytes;
     }
     results_.send(reader, m);
@@ -300,36 +353,64 @@ class coordinator {
     to.add(value, size);
   }
 
-  // Ends node n, which could not even begin, with the exception that is being handled.
-  void fail_at_once(node_id n) {
+  // A value that a task takes and that cannot be sent, or read: what to tell, and whose it is if not the task's.
+  struct unusable {
+    remote_error why;
+    node const* culprit;
+  };
+  [[nodiscard, gnu::cold]] DALLY_FUNCTION unusable of_result(node_id m, codec_failure const& e) const {
+    return {failed_codec_of(task_name::of(plan_.task(m)), e), &plan_.task(m)};
+  }
+  // A persisted value is its task's result; a literal is an argument of the task that takes it.
+  [[nodiscard, gnu::cold]] DALLY_FUNCTION static unusable of_constant(node const& value, node const& reading,
+                                                                      codec_failure const& e) {
+    if (value.extras() != nullptr) return {failed_codec_of(task_name::of(value), e), &value};
+    return {failed_codec_of_literal(value, task_name::of(reading), e), nullptr};
+  }
+
+  // Ends node n, which could not be sent because of the exception that is being handled.
+  [[gnu::cold]] DALLY_FUNCTION void fail_unsent(node_id n) {
+    try {
+      throw;
+    } catch (unusable const& u) {
+      fail_at_once(n, std::make_exception_ptr(u.why), u.culprit);
+    } catch (...) {
+      fail_at_once(n, std::current_exception(), nullptr);
+    }
+  }
+  void fail_at_once(node_id n, std::exception_ptr const& why, node const* culprit) {
     task_record record{};
     record.node = n;
     record.start = record.end = std::chrono::steady_clock::now();
     record.outcome = outcome::failed;
     announce(n, 0);
-    job_.fail(record, std::current_exception());
+    job_.fail(record, why, culprit);
     release(n);
   }
 
+  // Observers are told that a task has started once that is certain: a worker may have been sent it and not begun it.
   void announce(node_id n, unsigned worker) {
     if ((flags_[n] & announced) != 0) return;
     flags_[n] |= announced;
     job_.begin(n, worker);
   }
+  void announce_begun() {
+    if (!job_.is_watched()) return;
+    for (auto& s : crew_.seats()) {
+      if (!s->alive() || s->in_flight.empty()) continue;
+      sent const& front = s->in_flight.front();
+      if ((flags_[front.node] & announced) == 0 && s->claims->begun(front.claim, front.sequence)) {
+        announce(front.node, s->index + 1);
+      }
+    }
+  }
 
   // ---- results ------------------------------------------------------------------------------------------------------
 
-  // Puts the result of node m into the run.
+  // Puts the result of node m into the run. Errors: codec_failure, std::bad_alloc.
   void materialize(node_id m) {
     if ((flags_[m] & has_object) != 0) return;
-    node const& task = plan_.task(m);
-    try {
-      job_.put(m, [&](void* at) { decode_result(task.type(), results_.bytes_of(m), results_.size_of(m), at); });
-    } catch (archive_error const& e) {
-      throw remote_error{joined({"the result of task \"", task.label(), "\" (", task.place_text(),
-                                 ") could not be read from its bytes: ", e.what()}),
-                         declared_name(type_name<archive_error>()), e.what(), task.label(), task.key()};
-    }
+    job_.put(m, [&](void* at) { decode_result(plan_.task(m).type(), results_.bytes_of(m), results_.size_of(m), at); });
     flags_[m] |= has_object;
   }
 
@@ -343,19 +424,54 @@ class coordinator {
   void run_here() {
     node_id const n = here_.back();
     here_.pop_back();
-    try {
-      for (std::uint32_t const edge : plan_.edges(n)) {
-        if ((edge & constant_edge) == 0) materialize(edge);
+    for (std::uint32_t const edge : plan_.edges(n)) {
+      if ((edge & constant_edge) != 0) continue;
+      try {
+        materialize(edge);
+      } catch (codec_failure const& e) {
+        unusable const u = of_result(edge, e);
+        return fail_at_once(n, std::make_exception_ptr(u.why), u.culprit);
+      } catch (...) {
+        return fail_at_once(n, std::current_exception(), nullptr);
       }
-    } catch (...) {
-      return fail_at_once(n);
     }
     bool const outer = crew_.runs_here().exchange(true, std::memory_order_relaxed);
+    bool there = false;
     crew_.lent() = may_grow(n);
-    if (job_.run_here(n, 0)) flags_[n] |= has_object;
+    auto const task = [&] { there = job_.run_here(n, 0); };
+    if (crew_.lent() || (crew_.idle() && !any_ready())) {
+      task();
+    } else {
+      run_attended(task);
+    }
     crew_.lent() = false;
     crew_.runs_here().store(outer, std::memory_order_relaxed);
+    if (there) flags_[n] |= has_object;
     release(n);
+  }
+
+  // Runs a task here while a thread beside this one looks after the workers.
+  template <class Task>
+  void run_attended(Task const& task) {
+    // What has to be forked is forked before.
+    for (std::size_t i = crew_.living(); !crew_.is_pool() && i < unfinished_ && crew_.start() != nullptr;) ++i;
+    worker_crew::waker const waker{crew_};
+    if (!waker) return task();
+    beside_ = true;
+    auto const turn = [this] {
+      if (job_.stopped()) {
+        drain(job_.cancel_requested());
+      } else {
+        assign();
+      }
+      crew_.send_all();
+      wait(tick_milliseconds);
+    };
+    struct restored {
+      bool& beside;
+      ~restored() { beside = false; }
+    } const after{beside_};
+    run_beside(task, turn, [&] { waker.wake(); });
   }
 
   // ---- what workers say ---------------------------------------------------------------------------------------------
@@ -367,6 +483,7 @@ class coordinator {
           if (!receive(s)) bury(s);
         },
         [this](seat& s) { bury(s); });
+    announce_begun();
     if (std::int64_t const now = steady_nanoseconds();
         now - last_look_ > tick_milliseconds * std::int64_t{1'000'000} / 2) {
       last_look_ = now;
@@ -390,75 +507,113 @@ class coordinator {
     while (s.in.size() >= sizeof(frame_header)) {
       frame_header header;
       std::memcpy(&header, s.in.data(), sizeof header);
-      std::size_t const position = s.position_of(header);
-      if (position > s.in_flight.size()) {
+      frame_subject const about =
+          subject_of(header, s, [this](node_id n) -> node_type const& { return plan_.task(n).type(); });
+      if (about.of == frame_subject::what::nonsense) {
         s.breached = true;
         return false;
       }
       if (s.in.size() - sizeof header < header.length) return true;
       std::byte const* const body = s.in.data() + sizeof header;
-      if (header.kind == frame_kind::hello) {
+      if (about.of == frame_subject::what::hello) {
         s.greeted = true;
-      } else if (!take_answer(s, position, header, body)) {
+      } else if (about.of == frame_subject::what::initializer) {
+        throw_of_initializer(body + sizeof(task_times), header.length - sizeof(task_times));
+      } else if (!take_answer(s, about.position, header, body)) {
         s.breached = true;
         return false;
       }
       s.in.take(sizeof header + header.length);
     }
-    return true;
+    if (may_begin_frame(s.in.data(), s.in.size())) return true;
+    s.breached = true;
+    return false;
   }
 
+  [[noreturn, gnu::cold]] DALLY_FUNCTION static void throw_of_initializer(std::byte const* body, std::size_t size) {
+    try {
+      archive_reader in{body, size};
+      std::rethrow_exception(decode_exception(in, "initializer", key{}));
+    } catch (archive_error const& e) {
+      throw remote_error{joined({"a worker's initializer threw an exception that could not be read: ", e.what()}),
+                         "unknown", "", "initializer", key{}};
+    }
+  }
+
+  // False if no worker answers so.
   bool take_answer(seat& s, std::size_t position, frame_header const& header, std::byte const* body) {
     task_times times;
     std::memcpy(&times, body, sizeof times);
     body += sizeof times;
     std::size_t const size = header.length - sizeof times;
-    if (position == s.in_flight.size()) {  // the initializer has thrown
-      archive_reader in{body, size};
-      std::rethrow_exception(decode_exception(in, "initializer", key{}));
-    }
     sent const answered = s.in_flight[position];
-    node const& task = plan_.task(answered.node);
+    node_id const n = answered.node;
+    node const& task = plan_.task(n);
     task_record record{};
-    record.node = answered.node;
+    record.node = n;
     record.worker = s.index + 1;
     record.start = moment(times.start);
     record.end = moment(times.end);
-    record.attempt = attempts_.failed(answered.node) + 1;
+    record.attempt = attempts_.failed(n) + 1;
+    record.outcome = outcome::failed;
     if (header.kind == frame_kind::done) {
-      if (fits_slot(task.type())) {
-        if (size != task.type().result->size || header.arena) return false;
-        job_.put(answered.node, [&](void* at) { std::memcpy(at, body, size); });
-        flags_[answered.node] |= has_object;
-      } else if (!header.arena) {
-        results_.keep(answered.node, body, size);
-        flags_[answered.node] |= has_bytes;
-      } else if (results_.keep_place(answered.node, s, body, size)) {
-        flags_[answered.node] |= has_bytes;
-      } else {
-        return false;
-      }
+      if (!take_result(s, n, header.arena, body, size)) return false;
       note_length(times.end - times.start);
+      record.outcome = outcome::done;
       record.result_bytes = task.type().result->size;
-    } else {
-      record.outcome = outcome::failed;
     }
     s.in_flight.erase(s.in_flight.begin() + static_cast<std::ptrdiff_t>(position));
     s.claimed &= ~(std::uint64_t{1} << answered.claim);
+    if (!s.in_flight.empty()) s.front_since = steady_nanoseconds();
     ++s.tasks;
     idle_deaths_ = 0;
     crew_.pause_before_start(0);
+    announce(n, record.worker);
     if (header.kind == frame_kind::done) {
       job_.complete(record);
-      release(answered.node);
-    } else if (attempts_.may_repeat(answered.node, task)) {
-      ready_.push_back(answered.node);
+      release(n);
+    } else if (header.kind == frame_kind::unreadable) {
+      fail_unread(record, body, size);
+    } else if (attempts_.may_repeat(n, task)) {
+      ready_.push_back(n);
     } else {
       job_.fail(record, attempts::thrown(task, body, size));
-      release(answered.node);
+      release(n);
     }
-    if (!s.in_flight.empty()) begin_next(s);
     return true;
+  }
+
+  bool take_result(seat const& s, node_id n, bool in_its_arena, std::byte const* body, std::size_t size) {
+    if (in_its_arena) {
+      if (!results_.keep_place(n, s, body, size)) return false;
+      flags_[n] |= has_bytes;
+    } else if (fits_slot(plan_.task(n).type())) {
+      job_.put(n, [&](void* at) { std::memcpy(at, body, size); });
+      flags_[n] |= has_object;
+    } else {
+      results_.keep(n, body, size);
+      flags_[n] |= has_bytes;
+    }
+    return true;
+  }
+
+  // Ends a task whose worker could not read what it takes.
+  [[gnu::cold]] DALLY_FUNCTION void fail_unread(task_record const& record, std::byte const* body, std::size_t size) {
+    node const& task = plan_.task(record.node);
+    try {
+      archive_reader in{body, size};
+      auto const input = in.read<std::uint32_t>();
+      codec_failure const e = decode_failure(in);
+      node_ids const edges = plan_.edges(record.node);
+      unusable const u = input >= edges.size() ? unusable{failed_codec_of_argument(task_name::of(task), e), nullptr}
+                         : (edges[input] & constant_edge) == 0
+                             ? of_result(edges[input], e)
+                             : of_constant(*call_of(task).dependencies()[input].from(), task, e);
+      job_.fail(record, std::make_exception_ptr(u.why), u.culprit);
+    } catch (...) {  // no memory
+      job_.fail(record, std::current_exception());
+    }
+    release(record.node);
   }
 
   static std::chrono::steady_clock::time_point moment(std::int64_t nanoseconds) noexcept {
@@ -474,7 +629,7 @@ class coordinator {
 
   // ---- workers that die, or must ------------------------------------------------------------------------------------
 
-  // Of a worker that has died or must: uses what it has sent, charges the task that it ran, gives the others back.
+  // Of a worker that has died or must: uses what it has sent, charges the task that is guilty, gives the others back.
   void bury(seat& s) {
     worker_death how = crew_.kill(s);
     if (!s.breached) {  // what it has sent is there to its last byte
@@ -483,21 +638,27 @@ class coordinator {
       }
     }
     if (s.breached) how = {worker_death::reason::breach, 0};
-    std::uint64_t const current = s.status->task();
-    auto const since = s.status->started();
     std::vector<sent> const left = s.in_flight;
-    bool const timed_out = s.timed_out;
+    worker_end const end{.running = s.status->task(),
+                         .front = left.empty() ? 0 : left.front().sequence,
+                         .overdue = s.overdue,
+                         .condemned = s.condemned,
+                         .breached = s.breached};
+    auto const since = s.status->started();
     crew_.end(s);
     bool charged = false;
     for (std::size_t i = left.size(); i-- > 0;) {
-      if (left[i].sequence != current) {
-        ready_.push_back(left[i].node);
+      node_id const n = left[i].node;
+      bool const begun = !s.claims->take(left[i].claim, left[i].sequence);
+      if (begun) announce(n, s.index + 1);
+      if (!begun || left[i].sequence != end.guilty()) {
+        ready_.push_back(n);
         continue;
       }
       charged = true;
-      charge(left[i].node, s.index + 1, since, timed_out, how);
+      charge(n, s.index + 1, since, !end.breached && end.overdue != 0, how);
     }
-    if (charged) return;
+    if (charged || end.overdue != 0) return;
     if (++idle_deaths_ > 4 * std::max(crew_.most(), 1U)) {
       throw resource_error{
           joined({decimal(idle_deaths_), " workers in a row died before they had done any task: the last ",
@@ -525,47 +686,73 @@ class coordinator {
     release(n);
   }
 
-  // Ends workers that do not start, and those whose task takes too long.
+  // Ends workers that do not start, those whose task takes too long, and those that have stopped in the middle of a
+  // frame.
   void look_for_overdue(std::int64_t now) {
     for (auto& place : crew_.seats()) {
       seat& s = *place;
       if (!s.alive()) continue;
       // The more memory it inherits, the longer a fork may take.
-      if (!s.greeted && now - s.started > 10 * one_second &&
-          now - s.started > 10 * one_second + static_cast<std::int64_t>(resident_bytes() >> 30) * one_second) {
-        bury(s);
-        continue;
-      }
-      if (s.in_flight.empty()) continue;
-      node const& task = plan_.task(s.in_flight.front().node);
-      std::chrono::nanoseconds limit = options_.task_timeout;
-      if (task.extras() != nullptr && task.extras()->options.timeout.count() != 0)
-        limit = task.extras()->options.timeout;
-      if (limit.count() == 0) continue;
-      s.timed_out = s.status->task() == s.in_flight.front().sequence;
-      // One that has not even begun by then has been stopped: it goes back, uncharged.
-      bool const overdue = s.timed_out
-                               ? std::chrono::steady_clock::now() - s.status->started() >= limit
-                               : s.greeted && now - s.front_since >= std::max<std::int64_t>(limit.count(), one_second);
-      if (overdue) bury(s);
+      s.condemned = !s.greeted && now - s.started > 10 * one_second &&
+                    now - s.started > 10 * one_second + static_cast<std::int64_t>(resident_bytes() >> 30) * one_second;
+      if (s.condemned || is_overdue(s, now) || has_left_half_a_frame(s)) bury(s);
     }
+  }
+
+  // Whether a worker's task takes too long, or it does not begin the next. Notes that it is to be ended for that.
+  bool is_overdue(seat& s, std::int64_t now) {
+    if (s.in_flight.empty()) return false;
+    std::uint64_t const running = s.status->task();
+    auto const since = s.status->started();
+    if (s.status->task() != running) return false;  // it has just gone on
+    auto const ran =
+        std::find_if(s.in_flight.begin(), s.in_flight.end(), [&](sent const& t) { return t.sequence == running; });
+    if (ran != s.in_flight.end()) {
+      std::chrono::nanoseconds const limit = limit_of(ran->node);
+      s.condemned = limit.count() != 0 && std::chrono::steady_clock::now() - since >= limit;
+      if (s.condemned) s.overdue = running;
+    } else {
+      // One that has not even begun by then has been stopped: its tasks go back, uncharged.
+      std::chrono::nanoseconds const limit = limit_of(s.in_flight.front().node);
+      s.condemned =
+          limit.count() != 0 && s.greeted && now - s.front_since >= std::max<std::int64_t>(limit.count(), one_second);
+    }
+    return s.condemned;
+  }
+
+  [[nodiscard]] std::chrono::nanoseconds limit_of(node_id n) const noexcept {
+    node_extras const* const extras = plan_.task(n).extras();
+    return extras != nullptr && extras->options.timeout.count() != 0 ? extras->options.timeout : options_.task_timeout;
+  }
+
+  // Whether a worker has sent a part of a frame and goes on with nothing: the rest will not come. It sends a frame to
+  // its end before it says that its task has ended.
+  bool has_left_half_a_frame(seat& s) {
+    if (s.in.empty() || !s.greeted || s.status->task() != worker_status::idle) return false;
+    std::uint64_t const done = s.status->done();
+    while (s.in.receive(s.socket.get(), MSG_DONTWAIT) == byte_queue::moved::some) {
+      if (!read_frames(s)) return true;
+    }
+    s.breached = !s.in.empty() && s.status->task() == worker_status::idle && s.status->done() == done;
+    return s.breached;
   }
 
   // ---- after a stop -------------------------------------------------------------------------------------------------
 
   // Runs nothing more. After a failure what runs may end; when cancelled, it is killed.
-  void drain() {
+  void drain(bool cancel) {
     drained_ = true;
-    bool const cancel = job_.cancel_requested();
     for (auto& place : crew_.seats()) {
       seat& s = *place;
       if (!s.alive()) continue;
       node_id n = 0;
       while (!s.in_flight.empty() && take_back(s, n)) ready_.push_back(n);
       if (!cancel) continue;
-      std::vector<sent> const running = s.in_flight;
+      for (sent const& r : s.in_flight) {
+        announce(r.node, s.index + 1);
+        ready_.push_back(r.node);
+      }
       crew_.end(s);
-      for (sent const& r : running) ready_.push_back(r.node);
     }
     while (any_ready() || !here_.empty()) {
       bool const here = ready_.empty() && next_root_ == roots_.size();
@@ -576,8 +763,27 @@ class coordinator {
       } else {
         n = take_ready();
       }
-      job_.skip(n, 0);
+      leave_out(n);
       release(n);
+    }
+  }
+
+  // Tells of a task that will not be called, or not again.
+  void leave_out(node_id n) {
+    if ((flags_[n] & announced) == 0) return job_.skip(n, 0);
+    task_record record{};
+    record.node = n;
+    record.start = record.end = std::chrono::steady_clock::now();
+    record.outcome = outcome::failed;
+    record.attempt = std::max(attempts_.failed(n), 1U);
+    job_.abandon(record);
+  }
+
+  // Of a run that ends with an exception of its own: what has started has ended.
+  void give_up() noexcept {
+    try {
+      drain(true);
+    } catch (...) {  // no memory
     }
   }
 
@@ -595,6 +801,8 @@ class coordinator {
   std::int64_t mean_nanoseconds_ = 0;
   std::int64_t last_look_ = 0;
   unsigned idle_deaths_ = 0;
+  std::size_t unfinished_ = 0;  // tasks for workers that have not ended
+  bool beside_ = false;         // the calling thread runs a task, and this is another
   bool drained_ = false;
 };
 

@@ -5,24 +5,47 @@
 #include <cstdint>
 #include <cstring>
 #include <optional>
+#include <string>
 #include <type_traits>
+#include <utility>
 
 #include "dally/core/slot.hpp"
 #include "dally/graph/node.hpp"
 #include "dally/pool/shared_arena.hpp"
 #include "dally/serialize/archive.hpp"
 #include "dally/serialize/codec.hpp"
+#include "dally/serialize/codec_failure.hpp"
 
 /// What the coordinator of a run and its workers say to each other. Both are of one image, so there is no versioning.
 namespace dally::detail {
 
 enum class frame_kind : std::uint8_t {
-  hello,  ///< worker: ready
-  task,   ///< coordinator: inputs, each a length of 8 bytes and its bytes, or a length with `in_arena` and a place
-  done,   ///< worker: task_times, then the result, or the range of its arena where it lies
-  fail,   ///< worker: task_times, then the exception
-  unused  ///< coordinator: ranges of the worker's arena that nobody needs any more
+  hello,       ///< worker: ready
+  task,        ///< coordinator: inputs, each a length of 8 bytes and its bytes, or a length with `in_arena` and a place
+  done,        ///< worker: task_times, then the result, or the range of its arena where it lies
+  fail,        ///< worker: task_times, then the exception
+  unreadable,  ///< worker: task_times, then which input its codec could not read, or the_call, and a codec_failure
+  unused       ///< coordinator: ranges of the worker's arena that nobody needs any more
 };
+
+/// Of `unreadable`: no input, but an argument of the call itself.
+inline constexpr std::uint32_t the_call = ~std::uint32_t{0};
+
+/// Thrown in a worker where what a task takes cannot be read: number `input` of its dependencies, or the_call.
+struct unreadable_input {
+  std::uint32_t input;
+  codec_failure why;
+};
+
+/// Writes and reads what is known of a codec's failure to read.
+inline void encode_failure(archive_writer& out, codec_failure const& e) {
+  out(e.value_type(), e.thrown_type(), e.text());
+}
+inline codec_failure decode_failure(archive_reader& in) {
+  auto value_type = in.read<std::string>();
+  auto thrown_type = in.read<std::string>();
+  return {codec_failure::act::reading, std::move(value_type), std::move(thrown_type), in.read<std::string>()};
+}
 
 /// Results that are larger go through the worker's arena.
 inline constexpr std::size_t largest_inline = std::size_t{64} << 10;
@@ -80,29 +103,48 @@ struct alignas(64) claim_table {
     // What the task needs came over the socket, or was there before.
     return claims[at].compare_exchange_strong(sequence, 0, std::memory_order_relaxed);
   }
+  /// Of a sequence that was offered and that the coordinator has not taken back: whether the worker has begun it.
+  [[nodiscard]] bool begun(unsigned at, std::uint64_t sequence) const noexcept {
+    return claims[at].load(std::memory_order_relaxed) != sequence;
+  }
 };
 
-/// Constructs the result of a task of type `type` at `to` from its bytes. Errors: archive_error, and what a codec of
-/// the user's throws; then there is none. `stay`: the bytes outlive the value.
-inline void decode_result(node_type const& type, std::byte const* from, std::size_t size, void* to, bool stay = false) {
-  if (type.wire->decode == nullptr) {
-    if (size != type.result->size) archive_reader::fail("an archive holds a value of another size");
-    std::memcpy(to, from, size);
-    return;
-  }
-  archive_reader in{from, size, stay};
-  type.wire->decode(in, to);
-  if (in.left() == 0) return;
-  type.result->destroy(to);
-  archive_reader::fail("an archive holds more than its value");
+/// Whether a result may take more than `largest_inline`, and so be put into an arena.
+inline bool result_may_be_large(node_type const& type) noexcept {
+  return type.result->size > largest_inline || type.wire->encode != nullptr;
 }
 
-/// Writes the result of a task of type `type`.
+/// The type of the results of `type`, for messages; "" where they are their bytes, which every reader can read.
+inline std::string result_type_text(node_type const& type) {
+  return type.wire->type == nullptr ? std::string{} : type.wire->type();
+}
+
+/// Constructs the result of a task of type `type` at `to` from its bytes. Errors: codec_failure, std::bad_alloc; then
+/// there is none. `stay`: the bytes outlive the value.
+inline void decode_result(node_type const& type, std::byte const* from, std::size_t size, void* to, bool stay = false) {
+  try {
+    if (type.wire->decode == nullptr) {
+      if (size != type.result->size) archive_reader::fail("an archive holds a value of another size");
+      std::memcpy(to, from, size);
+      return;
+    }
+    archive_reader in{from, size, stay};
+    type.wire->decode(in, to);
+    if (in.left() == 0) return;
+    type.result->destroy(to);
+    archive_reader::fail("an archive holds more than its value");
+  } catch (...) {
+    codec_failure::rethrow_as(codec_failure::act::reading, result_type_text(type));
+  }
+}
+
+/// Writes the result of a task of type `type`. Errors: codec_failure, std::bad_alloc.
 inline void encode_result(node_type const& type, archive_writer& out, void const* value) {
-  if (type.wire->encode == nullptr) {
-    out.add_bytes(value, type.result->size);
-  } else {
+  if (type.wire->encode == nullptr) return out.add_bytes(value, type.result->size);
+  try {
     type.wire->encode(out, value);
+  } catch (...) {
+    codec_failure::rethrow_as(codec_failure::act::writing, result_type_text(type));
   }
 }
 

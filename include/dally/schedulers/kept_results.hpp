@@ -27,6 +27,13 @@ struct kept_bytes {
   std::uint64_t size;
   std::uint32_t arena;
 
+  /// No bytes.
+  static kept_bytes none() noexcept {
+    kept_bytes kept;
+    kept.keep(nullptr, 0);
+    return kept;
+  }
+
   void keep(std::byte const* bytes, std::size_t count) {
     if (count > sizeof here) there = static_cast<std::byte*>(::operator new(count));
     size = count;
@@ -45,7 +52,7 @@ class kept_results {
   kept_results(kept_results const&) = delete;
   kept_results& operator=(kept_results const&) = delete;
   ~kept_results() {
-    for (auto& [index, kept] : constants_) give_back(kept);
+    for (auto& [value, constant] : constants_) give_back(constant.kept);
   }
 
   /// Room for `size` results. Without it there are only constants.
@@ -68,7 +75,7 @@ class kept_results {
     if (size != sizeof range || s.arena == no_arena) return false;
     std::memcpy(&range, body, sizeof range);
     arena_book& book = crew_.arena(s.arena);
-    if (!book.memory.holds(range)) return false;
+    if (range.size <= largest_inline || !book.memory.gives(range)) return false;
     note_place(results_[n], s.arena, range);
     return true;
   }
@@ -82,15 +89,24 @@ class kept_results {
 
   /// Appends a result to what goes to `reader`.
   void send(seat& reader, node_id n) { send(reader, results_[n]); }
-  /// The same with constant number `index` of the plan; a large one is written but once.
-  void send_constant(seat& reader, std::uint32_t index, node_type const& type, void const* value) {
-    auto found = constants_.find(index);
-    if (found == constants_.end()) {
-      kept_bytes kept;
-      write(kept, type, value);
-      found = constants_.emplace(index, kept).first;
+
+  /// Counts one more task that takes a constant.
+  void count_constant(void const* value) { ++constants_[value].users; }
+  /// Appends a constant to what goes to `reader`. It is written once, however many tasks take it.
+  void send_constant(seat& reader, node_type const& type, void const* value) {
+    constant& found = constants_[value];
+    if (!found.written) {
+      write(found.kept, type, value);
+      found.written = true;
     }
-    send(reader, found->second);
+    send(reader, found.kept);
+  }
+  /// Counts off a task that has taken, or will not take, a constant, whose bytes go with the last.
+  void drop_constant(void const* value) {
+    auto const found = constants_.find(value);
+    if (found == constants_.end() || --found->second.users != 0) return;
+    if (found->second.written) drop(found->second.kept);
+    constants_.erase(found);
   }
 
  private:
@@ -161,9 +177,16 @@ class kept_results {
     }
   }
 
+  // A literal or a persisted value, by where it lies: every call that takes it has a constant of its own in the plan.
+  struct constant {
+    kept_bytes kept = kept_bytes::none();
+    std::uint32_t users = 0;
+    bool written = false;
+  };
+
   worker_crew& crew_;
   scratch_array<kept_bytes> results_;
-  std::unordered_map<std::uint32_t, kept_bytes> constants_;
+  std::unordered_map<void const*, constant> constants_;
 };
 
 }  // namespace dally::detail

@@ -14,6 +14,7 @@
 #include "dally/graph/node.hpp"
 #include "dally/schedulers/frames.hpp"
 #include "dally/serialize/archive.hpp"
+#include "dally/serialize/codec_failure.hpp"
 
 namespace dally::detail {
 
@@ -42,42 +43,16 @@ class local_inputs {
   /// One that is a constant of the plan.
   void add_constant(std::uint32_t edge) { edges_.push_back(edge); }
 
-  /// Errors: archive_error, what codecs throw.
+  /// Errors: unreadable_input, std::bad_alloc.
   void read(archive_reader& in, std::vector<std::unique_ptr<arena_book>> const& arenas) {
     values_.resize(room_ / sizeof(unit) + 1);
     uses_ = std::vector<std::atomic<std::uint32_t>>(types_.size());
     for (; there_ < types_.size(); ++there_) {
-      auto const word = in.read<std::uint64_t>();
-      std::uint64_t const length = word & ~in_arena;
-      std::byte const* from = nullptr;
-      if ((word & in_arena) != 0) {
-        auto const place = in.read<arena_place>();
-        from = arenas[place.arena]->memory.data({place.offset, length});
-      } else {
-        from = in.view(length);
-      }
-      node_type const& type = *types_[there_];
-      std::byte* const slot = at(there_);
-      if (by_view_[there_] && (word & in_arena) != 0) {
-        // A length, then the elements, aligned as arenas see to.
-        std::uint64_t count = 0;
-        if (length < sizeof count) archive_reader::fail("an archive ends too early");
-        std::memcpy(&count, from, sizeof count);
-        if (count > length - sizeof count) archive_reader::fail("an archive holds a length beyond its end");
-        ::new (static_cast<void*>(slot)) element_range{from + sizeof count, static_cast<std::size_t>(count)};
-        uses_[there_].store(inputs::viewed, std::memory_order_relaxed);
-        continue;
-      }
-      void* const to = type.result->boxed ? allocate_box(*type.result) : slot;
       try {
-        decode_result(type, from, length, to, (word & in_arena) != 0);
-      } catch (...) {
-        if (to != slot) free_box(*type.result, to);
-        end();
-        throw;
+        read_next(in, arenas);
+      } catch (codec_failure const& e) {
+        throw unreadable_input{edge_of(there_), e};
       }
-      if (to != slot) *reinterpret_cast<void**>(slot) = to;
-      uses_[there_].store(1, std::memory_order_relaxed);
     }
   }
 
@@ -90,6 +65,52 @@ class local_inputs {
   struct alignas(largest_slot_alignment) unit {
     std::byte bytes[largest_slot_alignment];
   };
+
+  void read_next(archive_reader& in, std::vector<std::unique_ptr<arena_book>> const& arenas) {
+    auto const word = in.read<std::uint64_t>();
+    std::uint64_t const length = word & ~in_arena;
+    bool const stays = (word & in_arena) != 0;
+    std::byte const* from = nullptr;
+    if (stays) {
+      auto const place = in.read<arena_place>();
+      from = arenas[place.arena]->memory.data({place.offset, length});
+    } else {
+      from = in.view(length);
+    }
+    node_type const& type = *types_[there_];
+    std::byte* const slot = at(there_);
+    if (by_view_[there_] && stays) {
+      view_elements(type, from, length, slot);
+      uses_[there_].store(inputs::viewed, std::memory_order_relaxed);
+      return;
+    }
+    void* const to = type.result->boxed ? allocate_box(*type.result) : slot;
+    try {
+      decode_result(type, from, length, to, stays);
+    } catch (...) {
+      if (to != slot) free_box(*type.result, to);
+      throw;
+    }
+    if (to != slot) *reinterpret_cast<void**>(slot) = to;
+    uses_[there_].store(1, std::memory_order_relaxed);
+  }
+
+  // A length, then the elements, aligned as arenas see to.
+  static void view_elements(node_type const& type, std::byte const* from, std::uint64_t length, std::byte* slot) {
+    std::uint64_t count = 0;
+    char const* wrong = length < sizeof count ? "an archive ends too early" : nullptr;
+    if (wrong == nullptr) {
+      std::memcpy(&count, from, sizeof count);
+      if (count > length - sizeof count) wrong = "an archive holds a length beyond its end";
+    }
+    if (wrong != nullptr) throw codec_failure{codec_failure::act::reading, result_type_text(type), {}, wrong};
+    ::new (static_cast<void*>(slot)) element_range{from + sizeof count, static_cast<std::size_t>(count)};
+  }
+
+  // Which of the task's dependencies input number i is.
+  [[nodiscard]] std::uint32_t edge_of(std::size_t i) const noexcept {
+    return static_cast<std::uint32_t>(std::find(edges_.begin(), edges_.end(), i) - edges_.begin());
+  }
 
   [[nodiscard]] std::byte* at(std::size_t i) noexcept {
     return reinterpret_cast<std::byte*>(values_.data()) + std::size_t{slots_[i]} * slot_unit;

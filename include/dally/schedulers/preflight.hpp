@@ -8,6 +8,7 @@
 #include "dally/core/function.hpp"
 #include "dally/core/text.hpp"
 #include "dally/graph/node.hpp"
+#include "dally/graph/task_limits.hpp"
 #include "dally/pool/program_images.hpp"
 #include "dally/schedulers/travelling_call.hpp"
 #include "dally/serialize/archive.hpp"
@@ -17,7 +18,8 @@ namespace dally::detail {
 
 /// Looks, before anything runs, whether each task can run in another process.
 ///
-/// Errors  not_serializable that names the task, the type that stands in the way, and the cures
+/// Errors  not_serializable that names the task, the type that stands in the way, and the cures; config_error for
+///         limits of a task that stays here
 /// Cost    O(1) a task and an edge; a task that holds text as a pointer looks up where that lies
 class preflight {
  public:
@@ -40,6 +42,11 @@ class preflight {
     check_result(task);
     if (task.type().writes_through) refuse_reference(task);
     if (images_ != nullptr) check_call(task);
+  }
+
+  /// Refuses limits of a task that stays here: it could not be ended, nor outlived.
+  static void check_here(node const& task) {
+    if (task.extras() != nullptr && has_task_limits(task.extras()->options)) refuse_limit_here(task);
   }
 
   static void check_result(node const& task) {
@@ -87,6 +94,14 @@ class preflight {
                                    "the value, pass std::cref, "
                                    "or keep the task on the calling thread by {.here = true}"}),
                            "std::reference_wrapper", task.label(), task.key()};
+  }
+
+  [[noreturn, gnu::cold]] DALLY_FUNCTION static void refuse_limit_here(node const& task) {
+    bool const told = task.extras()->options.here;
+    refuse<config_error>(
+        {"task \"", task.label(), "\" (", task.place_text(), ") has ", task_limit_text(task.extras()->options),
+         ", which worker processes honour, but it runs on the thread that computes, because it ",
+         told ? "is told to by {.here = true}" : "takes or returns a lazy", ": leave one of the two out"});
   }
 
   [[noreturn, gnu::cold]] DALLY_FUNCTION static void refuse_call(node const& task, std::string_view type) {

@@ -18,6 +18,7 @@
 #include "dally/schedulers/local_values.hpp"
 #include "dally/serialize/archive.hpp"
 #include "dally/serialize/codec.hpp"
+#include "dally/serialize/codec_failure.hpp"
 
 /// A recorded call as bytes, for workers that were forked before it was recorded: addresses of what is constant in the
 /// program, and copies of the rest.
@@ -42,7 +43,7 @@ inline node const& call_of(node const& task) noexcept {
 
 /// Appends the call of `task` but for its inputs.
 ///
-/// Errors  what a codec throws
+/// Errors  codec_failure, std::bad_alloc
 template <class Queue>
 void append_call(Queue& to, node const& task, node const& call) {
   std::string_view const name =
@@ -67,7 +68,7 @@ void append_call(Queue& to, node const& task, node const& call) {
 /// A call that append_call() has written, made ready to be invoked.
 class received_call {
  public:
-  /// Reads it, and tells `taken` of the inputs that follow. Errors: archive_error, what codecs throw.
+  /// Reads it, and tells `taken` of the inputs that follow. Errors: unreadable_input, std::bad_alloc.
   received_call(archive_reader& in, local_inputs& taken) {
     in.read_bytes(&head_, sizeof head_);
     auto const* const name = reinterpret_cast<char const*>(in.view(head_.name_length));
@@ -89,6 +90,9 @@ class received_call {
       } else {
         type.call->decode(in, payload);
       }
+    } catch (codec_failure const& e) {
+      ::operator delete(memory_, std::align_val_t{alignment_});
+      throw unreadable_input{the_call, e};
     } catch (...) {
       ::operator delete(memory_, std::align_val_t{alignment_});
       throw;

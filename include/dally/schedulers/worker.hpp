@@ -33,10 +33,12 @@
 #include "dally/pool/child_process.hpp"
 #include "dally/pool/shared_arena.hpp"
 #include "dally/pool/shared_memory.hpp"
+#include "dally/schedulers/codec_failures.hpp"
 #include "dally/schedulers/frames.hpp"
 #include "dally/schedulers/local_values.hpp"
 #include "dally/schedulers/process_options.hpp"
 #include "dally/schedulers/travelling_call.hpp"
+#include "dally/serialize/codec_failure.hpp"
 #include "dally/serialize/exceptions.hpp"
 #include "dally/serialize/shared_array.hpp"
 
@@ -167,7 +169,7 @@ class worker {
     ::mallopt(M_MMAP_MAX, 0);
     ::mallopt(M_TRIM_THRESHOLD, kept_heap);
 #endif
-    static_cast<void>(out_.room(std::size_t{1} << 16));  // so that what is sent of a lack of memory needs none
+    keep_room();
     if (options_.worker_memory.bytes != 0) limit_memory(options_.worker_memory.bytes);
     initialize();
     if (options_.max_worker_growth.bytes != 0) resident_ = resident_bytes();
@@ -190,6 +192,7 @@ class worker {
 
  private:
   static constexpr int kept_heap = 1 << 28;
+  static constexpr std::size_t kept_room = std::size_t{1} << 16;
   static constexpr int socket_lost = 122;
   static constexpr int initializer_failed = 123;
 
@@ -238,13 +241,14 @@ class worker {
         taken.read(in, arenas_);
         call_one(called, taken.all(plan_->constants()), called, answer, times, before);
       }
+    } catch (unreadable_input const& e) {
+      out_.withdraw(out_.size() - before);
+      answer_unreadable(answer, times, e);
     } catch (...) {
       leave_if_forked();
       times.end = steady_nanoseconds();
       out_.withdraw(out_.size() - before);
-      answer.kind = frame_kind::fail;
-      begin_answer(answer, times);
-      append_exception(std::current_exception());
+      answer_failed(answer, times);
     }
     finish_answer(before);
     flush_output();  // what it printed must not be lost with a later task's crash
@@ -253,6 +257,29 @@ class worker {
       claims_.growth.store(now > resident_ ? now - resident_ : 0, std::memory_order_relaxed);
     }
     if (out_.send(socket_, 0) != byte_queue::moved::all) ::_exit(socket_lost);
+    keep_room();
+  }
+
+  // With the exception that is being handled.
+  void answer_failed(frame_header answer, task_times const& times) noexcept {
+    answer.kind = frame_kind::fail;
+    begin_answer(answer, times);
+    append_exception(std::current_exception());
+  }
+
+  // Whose value it is, the coordinator knows.
+  void answer_unreadable(frame_header answer, task_times& times, unreadable_input const& e) noexcept {
+    std::size_t const before = out_.size();
+    times.end = steady_nanoseconds();
+    try {
+      answer.kind = frame_kind::unreadable;
+      begin_answer(answer, times);
+      out_.add(&e.input, sizeof e.input);
+      append_archive(out_, 256, [&](archive_writer& to) { encode_failure(to, e.why); });
+    } catch (...) {
+      out_.withdraw(out_.size() - before);
+      answer_failed(answer, times);
+    }
   }
 
   // Calls a task and writes the answer. `who` knows its label and key.
@@ -269,8 +296,8 @@ class worker {
     begin_answer(answer, times);
     try {
       append_result(type, result.address(), before);
-    } catch (...) {
-      throw_unencodable(who.label(), called.place_text(), who.key());
+    } catch (codec_failure const& e) {
+      throw failed_codec_of({who.label(), called.place_text(), who.key()}, e);
     }
   }
 
@@ -285,7 +312,7 @@ class worker {
   // same.
   void append_result(node_type const& type, void const* value, std::size_t before) {
     auto const write = [&](archive_writer& to) { encode_result(type, to, value); };
-    if (own_ != nullptr && (type.result->size > largest_inline || type.wire->encode != nullptr)) {
+    if (own_ != nullptr && result_may_be_large(type)) {
       archive_writer trial;
       write(trial);
       if (trial.size() > largest_inline) {
@@ -324,26 +351,24 @@ class worker {
     std::memcpy(header + offsetof(frame_header, length), &length, sizeof length);
   }
 
-  [[noreturn, gnu::cold]] DALLY_FUNCTION static void throw_unencodable(std::string const& label,
-                                                                       std::string const& place,
-                                                                       dally::key const& key) {
-    std::string type{"an exception"};
-    std::string text;
-    if (std::type_info const* const thrown = abi::__cxa_current_exception_type()) type = demangle(thrown->name());
-    text = thrown_text();
-    std::string const what =
-        joined({"the result of task \"", label, "\" (", place, ") could not be written as bytes: its codec threw ",
-                type, text.empty() ? "" : ": ", text});
-    throw remote_error{what, type, text, label, key};
-  }
-
-  // Nothing, where even that fails: the coordinator knows then that it was an exception.
+  // Its type at least, for which keep_room() has kept room.
   void append_exception(std::exception_ptr const& thrown) noexcept {
     std::size_t const before = out_.size();
     try {
       append_archive(out_, 256, [&](archive_writer& to) { encode_exception(to, thrown); });
     } catch (...) {
       out_.withdraw(out_.size() - before);
+      archive_writer brief{out_.room(brief_exception_bytes), brief_exception_bytes};
+      encode_exception_briefly(brief, thrown);
+      out_.added(brief.size());
+    }
+  }
+
+  // So that what is sent of a lack of memory needs none. A queue that was large has given its memory back.
+  void keep_room() noexcept {
+    try {
+      static_cast<void>(out_.room(kept_room));
+    } catch (std::bad_alloc const&) {  // then the task that asks for some will say so
     }
   }
 

@@ -2,6 +2,7 @@
 
 #include <poll.h>
 #include <sys/epoll.h>
+#include <sys/eventfd.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -67,26 +68,10 @@ struct seat {
   unsigned tasks = 0;
   bool greeted = false;
   bool wants_to_write = false;
-  bool breached = false;
-  bool timed_out = false;
+  bool breached = false;      // it has written what no worker writes
+  bool condemned = false;     // we end it, because it takes too long:
+  std::uint64_t overdue = 0;  // this task, or 0: to begin
   [[nodiscard]] bool alive() const noexcept { return static_cast<bool>(socket); }
-
-  /// Which task in flight a frame is about, their number where it is about none; more if no worker says such a thing.
-  [[nodiscard]] std::size_t position_of(frame_header const& header) const noexcept {
-    constexpr std::uint64_t longest = std::uint64_t{1} << 40;
-    std::size_t const none = in_flight.size();
-    std::size_t const breach = none + 1;
-    if (header.magic != frame_header::mark || header.epoch != epoch || header.length > longest) return breach;
-    if (header.kind == frame_kind::hello) return greeted || header.length != 0 ? breach : none;
-    if ((header.kind != frame_kind::done && header.kind != frame_kind::fail) || header.length < sizeof(task_times)) {
-      return breach;
-    }
-    if (header.kind == frame_kind::fail && header.sequence == 0) return none;  // of the initializer
-    for (std::size_t i = 0; i < none; ++i) {
-      if (in_flight[i].sequence == header.sequence) return in_flight[i].node == header.node ? i : breach;
-    }
-    return breach;
-  }
 };
 
 /// Which place a new worker takes, and as whom.
@@ -146,6 +131,12 @@ class worker_crew {
       if (!s->in_flight.empty()) return false;
     }
     return true;
+  }
+  /// How many workers there are.
+  [[nodiscard]] unsigned living() const noexcept {
+    unsigned count = 0;
+    for (auto const& s : seats_) count += s->alive() ? 1U : 0U;
+    return count;
   }
   /// Of a pool, before a run: forgets what the system has refused.
   void begin_run() noexcept {
@@ -247,7 +238,8 @@ class worker_crew {
     s.in_flight.clear();
     s.claimed = 0;
     s.tasks = 0;
-    s.greeted = s.wants_to_write = s.breached = s.timed_out = false;
+    s.greeted = s.wants_to_write = s.breached = s.condemned = false;
+    s.overdue = 0;
   }
 
   /// The one with the fewest tasks in flight, or null.
@@ -276,6 +268,39 @@ class worker_crew {
     }
   }
 
+  /// While one lives, wake() ends a wait, and a wait lasts also where there is no worker to wait for.
+  ///
+  /// Threads  made and ended by one that does not wait meanwhile; wake() from another than the one that waits
+  class waker {
+   public:
+    explicit waker(worker_crew& of) noexcept : of_{of}, event_{::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)} {
+      epoll_event event{};
+      event.events = EPOLLIN;
+      event.data.u64 = wake_tag;
+      if (event_ && of.epoll_ && ::epoll_ctl(of.epoll_.get(), EPOLL_CTL_ADD, event_.get(), &event) == 0) {
+        of.woken_ = &event_;
+      }
+    }
+    waker(waker const&) = delete;
+    waker& operator=(waker const&) = delete;
+    ~waker() {
+      if (of_.woken_ == nullptr) return;
+      // Before it is closed: a copy in a child that is being forked would keep its events coming.
+      ::epoll_ctl(of_.epoll_.get(), EPOLL_CTL_DEL, event_.get(), nullptr);
+      of_.woken_ = nullptr;
+    }
+    /// Whether the system has granted what it takes.
+    [[nodiscard]] explicit operator bool() const noexcept { return of_.woken_ != nullptr; }
+    void wake() const noexcept {
+      std::uint64_t const one = 1;
+      static_cast<void>(::write(event_.get(), &one, sizeof one) == sizeof one);
+    }
+
+   private:
+    worker_crew& of_;
+    descriptor event_;
+  };
+
   /// Waits until a worker has sent something or has died, at most so long: then on_readable(s), on_death(s).
   template <class OnReadable, class OnDeath>
   void wait(int milliseconds, OnReadable&& on_readable, OnDeath&& on_death) {
@@ -283,12 +308,17 @@ class worker_crew {
     for (auto const& s : seats_) any = any || s->alive();
     if (!any) {
       if (milliseconds != 0 && pause_milliseconds_ != 0) pause();
-      return;
+      if (woken_ == nullptr) return;
     }
     epoll_event events[64];
     int const count = ::epoll_wait(epoll_.get(), events, 64, milliseconds);
     for (int i = 0; i < count; ++i) {
       std::uint64_t const tag = events[i].data.u64;
+      if (tag == wake_tag) {
+        std::uint64_t times = 0;
+        static_cast<void>(::read(woken_->get(), &times, sizeof times) == sizeof times);
+        continue;
+      }
       seat& s = *seats_[(tag & 0xffff'ffffU) >> 1];
       if (!s.alive() || s.epoch != tag >> 32) continue;  // of a worker whose place another has taken
       if ((tag & 1) != 0) {
@@ -302,6 +332,7 @@ class worker_crew {
 
  private:
   static constexpr unsigned most_arenas = 32;
+  static constexpr std::uint64_t wake_tag = ~std::uint64_t{0};  // of no worker: places are fewer
 
   // Errors: resource_error.
   void launch(seat& s) {
@@ -434,6 +465,7 @@ class worker_crew {
   bool wants_arenas_ = false;
   std::uint32_t own_arena_ = no_arena;
   descriptor epoll_;
+  descriptor const* woken_ = nullptr;  // a waker's
   shared_mapping claim_tables_;
   std::unique_ptr<status_page> statuses_;
   std::vector<std::unique_ptr<arena_book>> arenas_;

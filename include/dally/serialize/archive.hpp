@@ -63,6 +63,12 @@ class archive_writer {
     add_bytes(&number, sizeof number);
   }
 
+  /// Writes a length that was not known when add_length() wrote one, when so many bytes had been written.
+  void write_length(std::size_t at, std::size_t count) noexcept {
+    std::uint64_t const number = count;
+    if (at + sizeof number <= size_ && at + sizeof number <= room_) std::memcpy(to_ + at, &number, sizeof number);
+  }
+
   /// Writes the address of code, or of what nobody can change. Errors: unknown_address, where it is asked.
   void add_address(void const* address) {
     if (known_ != nullptr && address != nullptr && !known_->hold(address)) refuse_address();

@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <new>
+#include <string>
 #include <string_view>
 #include <tuple>
 #include <type_traits>
@@ -450,6 +451,7 @@ struct wire_type {
   char const* obstacle;  // the type that stands in the way, as type_name spells it; null where none does
   std::uint32_t obstacle_length;
   address_kind addresses = address_kind::none;  // where bytes in memory hold one of code, they begin with it
+  std::string (*type)() = nullptr;  // of values that a codec writes, as a reader would write it: for messages
 };
 
 namespace detail {
@@ -469,7 +471,12 @@ inline void decode_nothing(archive_reader& in, void*) { static_cast<void>(in.vie
 inline constexpr wire_type bits_wire{nullptr, nullptr, nullptr, 0};
 inline constexpr wire_type empty_wire{&encode_nothing, &decode_nothing, nullptr, 0};
 template <class T>
-inline constexpr wire_type coded_wire{&encode_value<T>, &decode_value<T>, nullptr, 0};
+[[gnu::cold]] std::string value_type_text() {
+  return declared_name(type_name<T>());
+}
+template <class T>
+inline constexpr wire_type coded_wire{&encode_value<T>,   &decode_value<T>,   nullptr, 0,
+                                      address_kind::none, &value_type_text<T>};
 template <class T>
 inline constexpr wire_type refused_wire{nullptr, nullptr, obstacle<T>().data(),
                                         static_cast<std::uint32_t>(obstacle<T>().size())};

@@ -4,6 +4,7 @@
 
 #include <any>
 #include <atomic>
+#include <cstddef>
 #include <cstdint>
 #include <exception>
 #include <filesystem>
@@ -25,10 +26,10 @@
 
 #include "dally/core/error.hpp"
 #include "dally/core/key.hpp"
-#include "dally/core/symbol.hpp"
 #include "dally/core/text.hpp"
 #include "dally/serialize/archive.hpp"
 #include "dally/serialize/codec.hpp"
+#include "dally/serialize/thrown.hpp"
 
 namespace dally {
 
@@ -262,23 +263,6 @@ exception_type const* find_exception(Fits const& fits) {
 
 inline constexpr unsigned deepest_nesting = 64;
 
-/// What the exception being handled says of itself.
-inline std::string thrown_text() {
-  try {
-    throw;
-  } catch (std::exception const& e) {
-    return e.what();
-  } catch (std::string const& text) {
-    return text;
-  } catch (char const* text) {
-    return text != nullptr ? text : "";
-  } catch (int number) {
-    return std::to_string(number);
-  } catch (...) {
-    return {};
-  }
-}
-
 inline std::exception_ptr nested_in_thrown() {
   try {
     throw;
@@ -302,22 +286,45 @@ inline void encode_nested(archive_writer& out, unsigned depth) {
   }
 }
 
-/// What is nested first, then the type, then what the type writes; without a type, its name and a text.
+inline void write_text(archive_writer& out, std::string_view text) noexcept {
+  out.add_length(text.size());
+  out.add_bytes(text.data(), text.size());
+}
+
+/// The type of the exception being handled, as the compiler spells it, and what it says; of each `most` bytes at most.
+inline void write_thrown(archive_writer& out, std::size_t most = ~std::size_t{0}) noexcept {
+  thrown_digits digits;
+  write_text(out, std::string_view{thrown_type()}.substr(0, most));
+  write_text(out, thrown_text(digits).substr(0, most));
+}
+
+/// How many bytes the type's entry writes of the exception being handled; none if it cannot.
+inline std::optional<std::size_t> size_written_by(exception_type const& entry) noexcept {
+  try {
+    archive_writer trial;
+    if (entry.encode(trial)) return trial.size();
+  } catch (...) {  // its type and its text arrive all the same
+  }
+  return std::nullopt;
+}
+
+/// What is nested first, then whether the type writes more, the type and what the exception says, and then what the
+/// type writes, behind its length.
 inline void encode_thrown(archive_writer& out, unsigned depth) {
   encode_nested(out, depth);
   std::type_info const* const thrown = abi::__cxa_current_exception_type();
   exception_type const* const entry =
       thrown == nullptr ? nullptr : find_exception([&](exception_type const& e) { return e.is(*thrown); });
-  if (entry != nullptr) {
-    archive_writer trial;
-    if (entry->encode(trial)) {
-      out(true, std::string{entry->type->name()});
-      entry->encode(out);
-      return;
-    }
-  }
-  out(false, thrown == nullptr ? std::string{"an exception of another language"} : demangle(thrown->name()),
-      thrown_text());
+  std::optional<std::size_t> const size = entry == nullptr ? std::nullopt : size_written_by(*entry);
+  out(size.has_value());
+  if (!size) return write_thrown(out);
+  thrown_digits digits;
+  write_text(out, entry->type->name());
+  write_text(out, thrown_text(digits));
+  out.add_length(*size);
+  std::size_t const before = out.size();
+  entry->encode(out);
+  if (out.size() - before != *size) archive_reader::fail("a codec wrote one value in two lengths");
 }
 
 }  // namespace detail
@@ -356,25 +363,69 @@ inline void encode_exception(archive_writer& out, std::exception_ptr const& thro
   }
 }
 
+/// Room for what encode_exception_briefly() writes. Units: bytes.
+inline constexpr std::size_t brief_exception_bytes = std::size_t{16} << 10;
+
+/// The same without asking for memory: the type, the beginning of what it says, and nothing of what is nested in it.
+/// For when more than that has failed.
+inline void encode_exception_briefly(archive_writer& out, std::exception_ptr const& thrown) noexcept {
+  constexpr std::size_t most = brief_exception_bytes / 2 - 32;
+  try {
+    std::rethrow_exception(thrown);
+  } catch (...) {
+    out(false, false);
+    detail::write_thrown(out, most);
+  }
+}
+
+namespace detail {
+
+/// What stands for an exception of the task `task` that cannot be rebuilt; `unread` says why, where its type has a
+/// codec.
+inline std::exception_ptr stand_in(std::string type, std::string text, std::string_view unread, std::string const& task,
+                                   dally::key const& key, std::exception_ptr const& inner) {
+  std::string_view const has_text = text.empty() ? "" : ": ";
+  auto const what =
+      unread.empty() ? joined({"task \"", task, "\" threw ", type, has_text, text,
+                               " (in another process; to have the exception itself, give its type a dally::codec and a "
+                               "dally::travelling_exception)"})
+                     : joined({"task \"", task, "\" threw ", type, has_text, text,
+                               " (in another process; the exception itself could not be read from its bytes: ", unread,
+                               ". Its codec must read what it has written, no more and no less)"});
+  return raised(remote_error{what, std::move(type), std::move(text), task, key}, inner);
+}
+
+}  // namespace detail
+
 /// Reads an exception of the task `task`, for which a remote_error speaks where the type cannot be rebuilt.
 ///
-/// Errors  archive_error
+/// Errors  archive_error, std::bad_alloc
 inline std::exception_ptr decode_exception(archive_reader& in, std::string const& task, dally::key const& key) {
   archive_reader::level const here{in};
   std::exception_ptr const inner = in.read<bool>() ? decode_exception(in, task, key) : nullptr;
-  bool const known = in.read<bool>();
-  auto type = in.read<std::string>();
-  if (known) {
-    exception_type const* const entry =
-        detail::find_exception([&](exception_type const& e) { return type == e.type->name(); });
-    if (entry == nullptr) archive_reader::fail("an archive holds an exception that this program does not know");
-    return entry->decode(in, inner);
-  }
+  bool const written = in.read<bool>();
+  auto const name = in.read<std::string>();
   auto text = in.read<std::string>();
-  auto const what = joined({"task \"", task, "\" threw ", type, text.empty() ? "" : ": ", text,
-                            " (in another process; to have the exception itself, give its type a dally::codec and a "
-                            "dally::travelling_exception)"});
-  return detail::raised(remote_error{what, std::move(type), std::move(text), task, key}, inner);
+  std::string type = detail::readable_type(name.c_str());
+  if (!written) return detail::stand_in(std::move(type), std::move(text), {}, task, key, inner);
+  std::size_t const size = in.read_length();
+  archive_reader body{in.view(size), size};
+  exception_type const* const entry =
+      detail::find_exception([&](exception_type const& e) { return name == e.type->name(); });
+  if (entry == nullptr) archive_reader::fail("an archive holds an exception that this program does not know");
+  std::string why;
+  try {
+    std::exception_ptr const read = entry->decode(body, inner);
+    if (body.left() == 0) return read;
+    why = "an archive holds more than its value";
+  } catch (std::bad_alloc const&) {
+    throw;
+  } catch (...) {
+    detail::thrown_digits digits;
+    why = detail::thrown_text(digits);
+    if (why.empty()) why = "its codec threw";
+  }
+  return detail::stand_in(std::move(type), std::move(text), why, task, key, inner);
 }
 
 }  // namespace dally
