@@ -246,8 +246,9 @@ TEST_CASE("a child starts with default signals, but for those of crashes, and di
     ::prctl(PR_GET_PDEATHSIG, &dies_with);
     return (handler(SIGTERM) == SIG_DFL ? 0 : 1) + (handler(SIGUSR1) == SIG_DFL ? 0 : 2) +
            (handler(SIGFPE) != SIG_DFL ? 0 : 4) + (handler(SIGPIPE) == SIG_IGN ? 0 : 8) +
-           (handler(SIGINT) == SIG_IGN ? 0 : 16) + (::sigismember(&mask, SIGTERM) == 0 ? 0 : 32) +
-           (dies_with == SIGKILL ? 0 : 64);
+           (handler(SIGINT) != SIG_IGN && handler(SIGINT) != SIG_DFL ? 0 : 16) +
+           (::sigismember(&mask, SIGTERM) == 0 ? 0 : 32) + (dies_with == SIGKILL ? 0 : 64) +
+           (::getpgrp() == ::getpid() ? 0 : 128);
   });
   CHECK(wait_for(child).number == 0);
   ::pthread_sigmask(SIG_SETMASK, nullptr, &term);

@@ -31,6 +31,7 @@
 #include "dally/graph/plan.hpp"
 #include "dally/pool/byte_queue.hpp"
 #include "dally/pool/child_process.hpp"
+#include "dally/pool/printed.hpp"
 #include "dally/pool/shared_arena.hpp"
 #include "dally/pool/shared_memory.hpp"
 #include "dally/schedulers/codec_failures.hpp"
@@ -251,7 +252,7 @@ class worker {
       answer_failed(answer, times);
     }
     finish_answer(before);
-    flush_output();  // what it printed must not be lost with a later task's crash
+    flush_printed();  // what it printed must not be lost with a later task's crash
     if (options_.max_worker_growth.bytes != 0) {
       std::uint64_t const now = resident_bytes();
       claims_.growth.store(now > resident_ ? now - resident_ : 0, std::memory_order_relaxed);
@@ -304,7 +305,7 @@ class worker {
   // The task may have forked, and this be its child: what it would say, and put into the arena, is the worker's to.
   void leave_if_forked() const noexcept {
     if (::getpid() == process_) return;
-    flush_output();
+    flush_printed();
     ::_exit(0);
   }
 
