@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "dally/core/error.hpp"
+#include "dally/core/float_environment.hpp"
 #include "dally/core/function.hpp"
 #include "dally/core/spin_pause.hpp"
 #include "dally/core/text.hpp"
@@ -30,7 +31,9 @@ namespace dally {
 /// step makes ready, until nothing is left. After a failure or a stop request steps go on but call no task, so a
 /// scheduler drains by itself; it may also return once `stopped()` and none of its steps is in flight.
 ///
-/// Threads  `step` from several threads at once, each node once; the rest from one thread
+/// Threads  `step` from several threads at once, each node once; the rest from one thread. Tasks have the
+/// floating-point
+///          environment of the thread that made the run
 /// Errors   none of its own from step and sweep: a task's exception waits for finish()
 class execution {
  public:
@@ -101,7 +104,10 @@ class execution {
   /// Threads  any, several at once; `worker` is told to observers
   template <class OnReady>
   void step(node_id n, OnReady&& on_ready, unsigned worker = 0) {
-    perform(n, worker);
+    {
+      scoped_float_environment const same{environment_};
+      perform(n, worker);
+    }
     release_dependents(n, on_ready);
   }
 
@@ -229,6 +235,10 @@ class execution {
   /// Whether running a node is no more than calling its function: nobody watches, no result ends before the run.
   [[nodiscard]] bool is_plain() const noexcept { return watching_ == nullptr && tracked_.uses == nullptr; }
   [[nodiscard]] bool is_watched() const noexcept { return watching_ != nullptr; }
+
+  /// The floating-point environment of the thread that made the run, which its tasks are to have on every thread. step
+  /// sees to it; who calls perform or sweep_while on another thread must do so.
+  [[nodiscard]] float_environment environment() const noexcept { return environment_; }
 
   /// Prepares for steps where the nodes for which `is_done(n)` holds have been run already: fills `ready` as ready()
   /// tells, but for the nodes for which `is_held(n)` holds: these are being run, and will be released by whoever does
@@ -416,17 +426,24 @@ class execution {
   }
 
  private:
-  execution(dally::plan const& of, std::nullptr_t /*without memory*/) noexcept
-      : plan_{of}, run_{of}, interrupts_{stop_on_interrupt::handled()}, sinks_left_{of.size() == 0 ? 0U : 1U} {}
+  execution(dally::plan const& of, std::nullptr_t /*without memory*/,
+            float_environment environment = float_environment::current()) noexcept
+      : plan_{of},
+        environment_{environment},
+        run_{of},
+        interrupts_{stop_on_interrupt::handled()},
+        sinks_left_{of.size() == 0 ? 0U : 1U} {}
 
   /// Used by small_inner_graph::run, which brings the memory.
-  execution(dally::plan const& of, execution const& outer, std::nullptr_t) noexcept : execution{of, nullptr} {
+  execution(dally::plan const& of, execution const& outer, std::nullptr_t) noexcept
+      : execution{of, nullptr, outer.environment_} {
     nest_in(outer);
   }
 
   void nest_in(execution const& outer) noexcept {
     outer_ = &outer;
     outermost_ = outer.outer_ == nullptr ? &outer : outer.outermost_;
+    environment_ = outer.environment_;
     scheduler_ = outer.scheduler_;
     detail::may_cancel();
     // However deep runs are nested, two of them are asked: those between are, when the run in them has ended.
@@ -564,6 +581,7 @@ class execution {
   }
 
   dally::plan const& plan_;
+  float_environment environment_;
   run run_;
   plan::links const* links_ = nullptr;
   watching const* watching_ = nullptr;

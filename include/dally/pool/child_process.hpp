@@ -185,6 +185,19 @@ class child_process {
     send(signal);
   }
 
+  /// Whether the child's first thread waits, at this moment, for a lock or for another thread; false where the system
+  /// does not say.
+  [[nodiscard, gnu::cold]] DALLY_FUNCTION bool waits_for_lock() const noexcept {
+    char path[64];
+    std::snprintf(path, sizeof path, "/proc/%d/syscall", static_cast<int>(pid_));
+    int const file = ::open(path, O_RDONLY | O_CLOEXEC);
+    if (file < 0) return false;
+    char text[32]{};
+    ssize_t const size = ::read(file, text, sizeof text - 1);
+    ::close(file);
+    return size > 0 && text[0] >= '0' && text[0] <= '9' && std::atoi(text) == SYS_futex;
+  }
+
   /// What the child has started is not to be killed with it: the child sees to that itself.
   void leave_offspring() noexcept { alone_ = true; }
 

@@ -41,16 +41,22 @@ class attempts {
     return ++crashes_[n] <= (own >= 0 ? static_cast<unsigned>(own) : crash_retries_);
   }
 
-  /// What to throw of a task whose worker died each time, the last time `how`; or was killed for taking too long.
+  /// What to throw of a task whose worker died each time, the last time `how`; or was killed for taking too long, when
+  /// it waited for a lock if `was_locked`.
   [[nodiscard, gnu::cold]] DALLY_FUNCTION std::exception_ptr verdict(node_id n, node const& task, bool timed_out,
-                                                                     worker_death const& how) const {
+                                                                     bool was_locked, worker_death const& how) const {
     unsigned const crashes = count_of(crashes_, n);
     std::string const who = joined({"task \"", task.label(), "\" (", task.place_text(), ")"});
     std::string const times = crashes == 1 ? std::string{"once"} : joined({"each of ", decimal(crashes), " times"});
     if (timed_out) {
       return std::make_exception_ptr(
-          task_timeout{joined({who, " took longer than it is allowed to, ", times,
-                               ", and was killed: raise task_options::timeout or processes{{.task_timeout = ...}}"}),
+          task_timeout{joined({who, " took longer than it is allowed to, ", times, ", and was killed",
+                               was_locked ? " while it waited for a lock or for another thread: threads of the program "
+                                            "do not exist in its workers, and a mutex that one of them held when they "
+                                            "were forked stays locked there; compute on a process_pool that is made "
+                                            "before them, or "
+                                          : ": ",
+                               "raise task_options::timeout or processes{{.task_timeout = ...}}"}),
                        crashes, task.label(), task.key()});
     }
     return std::make_exception_ptr(killed_worker{joined({who, " ended its worker, ", times, ": the last ", text_of(how),

@@ -69,6 +69,7 @@ class coordinator {
 
   void run() {
     survey();
+    crew_.use_floats(job_.environment());
     roots_ = job_.ready();
     try {
       run_tasks();
@@ -631,6 +632,7 @@ class coordinator {
 
   // Of a worker that has died or must: uses what it has sent, charges the task that is guilty, gives the others back.
   void bury(seat& s) {
+    bool const was_locked = s.overdue != 0 && s.process.waits_for_lock();
     worker_death how = crew_.kill(s);
     if (!s.breached) {  // what it has sent is there to its last byte
       while (s.in.receive(s.socket.get(), MSG_DONTWAIT) == byte_queue::moved::some) {
@@ -656,7 +658,7 @@ class coordinator {
         continue;
       }
       charged = true;
-      charge(n, s.index + 1, since, !end.breached && end.overdue != 0, how);
+      charge(n, s.index + 1, since, !end.breached && end.overdue != 0, was_locked, how);
     }
     if (charged || end.overdue != 0) return;
     if (++idle_deaths_ > 4 * std::max(crew_.most(), 1U)) {
@@ -669,7 +671,7 @@ class coordinator {
   }
 
   [[gnu::cold]] DALLY_FUNCTION void charge(node_id n, unsigned worker, std::chrono::steady_clock::time_point since,
-                                           bool timed_out, worker_death const& how) {
+                                           bool timed_out, bool was_locked, worker_death const& how) {
     node const& task = plan_.task(n);
     if (attempts_.may_run_after_crash(n, task)) {
       ready_.push_back(n);
@@ -682,7 +684,7 @@ class coordinator {
     record.end = std::chrono::steady_clock::now();
     record.outcome = outcome::failed;
     record.attempt = attempts_.failed(n);
-    job_.fail(record, attempts_.verdict(n, task, timed_out, how));
+    job_.fail(record, attempts_.verdict(n, task, timed_out, was_locked, how));
     release(n);
   }
 

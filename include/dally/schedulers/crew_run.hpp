@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "dally/core/block_cache.hpp"
+#include "dally/core/float_environment.hpp"
 #include "dally/core/function.hpp"
 #include "dally/core/os_mutex.hpp"
 #include "dally/core/spin_pause.hpp"
@@ -110,6 +111,7 @@ class crew_run final : public shared_work {
   }
 
   [[gnu::cold]] DALLY_FUNCTION void help(unsigned worker) noexcept override {
+    scoped_float_environment const same{job_.environment()};
     if (!stepping()) be_partner(worker);
     if (!stepping()) return;
     node_id n = 0;

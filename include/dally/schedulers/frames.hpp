@@ -96,7 +96,8 @@ struct alignas(64) claim_table {
   static constexpr unsigned size = 64;
 
   std::atomic<std::uint64_t> claims[size]{};
-  std::atomic<std::uint64_t> growth{0};  ///< bytes that the worker has grown by, where that is asked
+  std::atomic<std::uint64_t> growth{0};      ///< bytes that the worker has grown by, where that is asked
+  std::atomic<std::uint64_t> float_bits{0};  ///< the float_environment that tasks are to have
 
   void offer(unsigned at, std::uint64_t sequence) noexcept { claims[at].store(sequence, std::memory_order_relaxed); }
   [[nodiscard]] bool take(unsigned at, std::uint64_t sequence) noexcept {

@@ -1,11 +1,15 @@
 #pragma once
 
+#include <chrono>
 #include <concepts>
+#include <cstddef>
 #include <cstdint>
 #include <cstdio>
 #include <functional>
 #include <string>
 #include <string_view>
+#include <type_traits>
+#include <utility>
 
 #include "dally/core/error.hpp"
 #include "dally/core/function.hpp"
@@ -71,15 +75,48 @@ struct memory_size {
   }
 };
 
+/// What an initializer is told of the worker that it prepares.
+struct worker_start {
+  unsigned worker = 1;     ///< its number, 1 .. workers, as observers hear it
+  unsigned attempt = 1;    ///< 2 for the process that takes the place of a worker that has ended, and so on
+  std::uint64_t seed = 0;  ///< random, and another one for each process
+};
+
+/// A function that each worker calls before its first task: it takes a worker_start or nothing.
+class worker_initializer {
+ public:
+  worker_initializer() = default;
+  worker_initializer(std::nullptr_t) noexcept {}  // NOLINT(google-explicit-constructor)
+  template <class F>
+    requires(!std::same_as<std::remove_cvref_t<F>, worker_initializer> && std::copy_constructible<std::decay_t<F>> &&
+             (std::invocable<std::decay_t<F>&, worker_start const&> || std::invocable<std::decay_t<F>&>))
+  worker_initializer(F&& f) {                    // NOLINT(google-explicit-constructor): .initializer = [] { ... }
+    if constexpr (requires { f == nullptr; }) {  // a pointer, a std::function
+      if (f == nullptr) return;
+    }
+    if constexpr (std::invocable<std::decay_t<F>&, worker_start const&>) {
+      call_ = std::forward<F>(f);
+    } else {
+      call_ = [call = std::forward<F>(f)](worker_start const&) mutable { static_cast<void>(call()); };
+    }
+  }
+
+  [[nodiscard]] explicit operator bool() const noexcept { return static_cast<bool>(call_); }
+  void operator()(worker_start const& start) const { call_(start); }
+
+ private:
+  std::function<void(worker_start const&)> call_;
+};
+
 /// How the scheduler `processes` runs. An aggregate: name the fields.
 struct process_options {
   unsigned workers = 0;         ///< at most so many at once, 4,096 at most; 0: as many as this process may use cores
   memory_size worker_memory{};  ///< what each may have beyond what it inherits: then `new` throws std::bad_alloc in it
   time_limit task_timeout{};    ///< a task that takes longer is ended with its worker; 0: none is
   unsigned crash_retries = 3;   ///< how often a task runs again after its worker has died
-  unsigned max_tasks_per_worker = 0;    ///< after so many a worker is replaced; 0: never
-  memory_size max_worker_growth{};      ///< a worker that has grown by more is replaced after its task
-  std::function<void()> initializer{};  ///< called in each worker before its first task; what it throws ends the run
+  unsigned max_tasks_per_worker = 0;  ///< after so many a worker is replaced; 0: never
+  memory_size max_worker_growth{};    ///< a worker that has grown by more is replaced after its task
+  worker_initializer initializer{};   ///< called in each worker before its first task; what it throws ends the run
   /// Told, on the calling thread, what a run has had to do without: fewer workers than asked for, and why. By default
   /// it is a line on stderr.
   std::function<void(std::string_view note)> note{&print_note};

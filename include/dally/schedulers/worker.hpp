@@ -4,6 +4,7 @@
 #ifdef __GLIBC__
 #include <malloc.h>
 #endif
+#include <sys/random.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -23,6 +24,7 @@
 #include <vector>
 
 #include "dally/core/error.hpp"
+#include "dally/core/float_environment.hpp"
 #include "dally/core/function.hpp"
 #include "dally/core/slot.hpp"
 #include "dally/core/text.hpp"
@@ -64,6 +66,17 @@ inline std::int64_t steady_nanoseconds() noexcept {
 
 /// Memory of this process that lies in RAM now. Units: bytes.
 inline std::uint64_t resident_bytes() noexcept { return own_number("/proc/self/status", "VmRSS:") * 1024; }
+
+/// A random number that no other process gets, whatever it has inherited.
+[[gnu::cold]] DALLY_FUNCTION std::uint64_t random_seed() noexcept {
+  std::uint64_t seed = 0;
+  if (::getrandom(&seed, sizeof seed, GRND_NONBLOCK) == static_cast<ssize_t>(sizeof seed)) return seed;
+  // While the system starts. What follows is a bijection that spreads the bits, SplitMix64's.
+  seed = static_cast<std::uint64_t>(steady_nanoseconds()) ^ static_cast<std::uint64_t>(::getpid()) << 40;
+  seed = (seed ^ seed >> 30) * 0xbf58'476d'1ce4'e5b9;
+  seed = (seed ^ seed >> 27) * 0x94d0'49bb'1331'11eb;
+  return seed ^ seed >> 31;
+}
 
 /// Lets this process have `bytes` more memory than it has inherited: then allocations fail. Not under a sanitizer,
 /// whose own memory would count.
@@ -147,15 +160,16 @@ class arena_results final : public result_memory {
 class worker {
  public:
   /// `of` is the plan that this process has inherited, or null: then tasks come as calls. `arenas` are all that it has
-  /// inherited; `own`, which may be null, is the one to write to.
+  /// inherited; `own`, which may be null, is the one to write to. `start` is for the initializer.
   worker(plan const* of, worker_status& status, claim_table& claims, int socket, std::uint32_t epoch,
-         std::vector<std::unique_ptr<arena_book>> const& arenas, shared_arena* own,
+         worker_start const& start, std::vector<std::unique_ptr<arena_book>> const& arenas, shared_arena* own,
          process_options const& options) noexcept
       : plan_{of},
         status_{status},
         claims_{claims},
         socket_{socket},
         epoch_{epoch},
+        start_{start},
         process_{::getpid()},
         options_{options},
         arenas_{arenas},
@@ -200,7 +214,9 @@ class worker {
   void initialize() noexcept {
     if (!options_.initializer) return;
     try {
-      options_.initializer();
+      start_.seed = random_seed();
+      options_.initializer(start_);
+      flush_printed();
     } catch (...) {
       begin_answer(frame_header{.kind = frame_kind::fail, .epoch = epoch_}, {});
       append_exception(std::current_exception());
@@ -219,6 +235,7 @@ class worker {
   void call(frame_header const& task, std::byte const* bytes) noexcept {
     frame_header answer{
         .kind = frame_kind::done, .claim = task.claim, .epoch = epoch_, .node = task.node, .sequence = task.sequence};
+    float_environment::of(claims_.float_bits.load(std::memory_order_relaxed)).apply();
     task_times times{.start = steady_nanoseconds()};
     std::size_t const before = out_.size();
     try {
@@ -383,6 +400,7 @@ class worker {
   claim_table& claims_;
   int const socket_;
   std::uint32_t const epoch_;
+  worker_start start_;
   pid_t const process_;
   process_options const& options_;
   std::vector<std::unique_ptr<arena_book>> const& arenas_;

@@ -18,6 +18,7 @@
 #include <vector>
 
 #include "dally/core/error.hpp"
+#include "dally/core/float_environment.hpp"
 #include "dally/core/function.hpp"
 #include "dally/core/text.hpp"
 #include "dally/graph/plan.hpp"
@@ -59,6 +60,7 @@ struct seat {
   std::uint32_t epoch = 0;
   std::uint32_t arena = no_arena;
   std::uint32_t arenas_known = 0;  // those made before it was forked
+  std::uint32_t attempt = 0;       // how many workers have had this place
   byte_queue in;
   byte_queue out;
   std::vector<sent> in_flight;  // the first is running, or about to
@@ -79,6 +81,7 @@ struct worker_order {
   std::uint32_t seat;
   std::uint32_t epoch;
   std::uint32_t arena;  // or no_arena
+  std::uint32_t attempt;
 };
 
 /// Worker processes, of one run or of a pool: their start, their sockets, what they share with the coordinator, and
@@ -144,6 +147,11 @@ class worker_crew {
     refusals_ = 0;
     pause_milliseconds_ = 0;
     paused_ = false;
+  }
+  /// Before a run: the floating-point environment that its tasks are to have.
+  void use_floats(float_environment floats) noexcept {
+    floats_ = floats;
+    for (auto& s : seats_) s->claims->float_bits.store(floats.bits(), std::memory_order_relaxed);
   }
   /// Of a pool, after a run: ends the workers that still run something, and sends the others what waits for them.
   void end_run() noexcept {
@@ -342,7 +350,8 @@ class worker_crew {
     descriptor const none;
     s.status->reset();
     new (s.claims) claim_table{};
-    worker_order const order{s.index, s.epoch, s.arena};
+    s.claims->float_bits.store(floats_.bits(), std::memory_order_relaxed);
+    worker_order const order{s.index, s.epoch, s.arena, ++s.attempt};
     if (zygote_ != nullptr) {
       s.process = zygote_->start(order, theirs);
     } else {
@@ -363,7 +372,9 @@ class worker_crew {
   [[noreturn]] void work(worker_order const& order, descriptor const& socket, shared_arena* own) noexcept {
     in_worker = true;
     if (on_becoming_worker != nullptr) on_becoming_worker();
-    worker{plan_, (*statuses_)[order.seat], *claims_of(order.seat), socket.get(), order.epoch, arenas_, own, options_}
+    worker_start const start{.worker = order.seat + 1, .attempt = order.attempt};
+    worker{plan_,   (*statuses_)[order.seat], *claims_of(order.seat), socket.get(), order.epoch, start, arenas_, own,
+           options_}
         .run();
   }
 
@@ -473,6 +484,7 @@ class worker_crew {
   std::unique_ptr<zygote<worker_order>> zygote_;  // before the seats: it waits for their processes
   std::vector<std::unique_ptr<seat>> seats_;
   std::uint32_t last_epoch_ = 0;
+  float_environment floats_{float_environment::current()};
   std::uint64_t last_sequence_ = 0;
   std::atomic<bool> runs_here_{false};
   bool lent_ = false;
