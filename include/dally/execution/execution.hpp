@@ -1,7 +1,5 @@
 #pragma once
 
-#include <sched.h>
-
 #include <atomic>
 #include <chrono>
 #include <cstddef>
@@ -12,10 +10,10 @@
 #include <utility>
 #include <vector>
 
+#include "dally/core/backoff.hpp"
 #include "dally/core/error.hpp"
 #include "dally/core/float_environment.hpp"
 #include "dally/core/function.hpp"
-#include "dally/core/spin_pause.hpp"
 #include "dally/core/text.hpp"
 #include "dally/execution/interrupt.hpp"
 #include "dally/execution/observer.hpp"
@@ -146,6 +144,10 @@ class execution {
     return !of->taken.load(std::memory_order_relaxed);
   }
 
+  /// How long a worker spins for what the other one of a pair has to run. Short tasks come much sooner, unless the
+  /// system has put the other aside.
+  static constexpr std::chrono::microseconds share_patience{30};
+
   /// One of two workers' share of a stretch of the plan's order: they run its chunks in turn. What a chunk takes stands
   /// before it, so the worker of the earliest unfinished one never waits for the other.
   struct share {
@@ -160,7 +162,7 @@ class execution {
 
   /// Runs nodes first .. last - 1, whose inputs are there, in this order, and claims each before it begins. Returns the
   /// first that was not run: a stop ends it, or who takes over. As a share of a stretch, it waits for inputs from the
-  /// other one, and ends too if one does not come for a while; the run must be plain then.
+  /// other one, and ends too if one does not come for share_patience; the run must be plain then.
   DALLY_FUNCTION_APART node_id sweep_while(node_id first, node_id last, claims* begun, unsigned worker,
                                            share* part = nullptr) noexcept {
     std::size_t n = first;  // as wide as an address, or it would be kept a second time as one
@@ -193,20 +195,6 @@ class execution {
     return id();
   }
 
-  /// Waits until `progress` has passed node n. False if a stop or who takes over ends it before, or the time: half a
-  /// millisecond, and 5 ns for each node of the plan, since what the caller then does grows with it.
-  [[nodiscard, gnu::cold]] DALLY_FUNCTION_APART bool passes(std::atomic<node_id> const& progress, node_id n,
-                                                            claims const& begun) const noexcept {
-    constexpr node_id spins = 1000;  // of some 20 ns; then yields, of half a microsecond where nobody else runs
-    for (node_id i = 0; i < 2 * spins + size() / 100; ++i) {
-      // Acquires the results of the nodes before.
-      if (progress.load(std::memory_order_acquire) > n) return true;
-      if (stopped() || begun.taken.load(std::memory_order_relaxed)) return false;
-      i < spins ? spin_pause() : static_cast<void>(::sched_yield());
-    }
-    return false;
-  }
-
   /// Runs node n, whose inputs are there, unless stopped, and counts it off its inputs.
   DALLY_FUNCTION_APART void perform(node_id n, unsigned worker) noexcept {
     if (watching_ != nullptr) [[unlikely]] {
@@ -219,15 +207,25 @@ class execution {
     if (tracked_.uses != nullptr) plan_.tracking()->end_inputs(tracked_, n);
   }
 
-  // Whether all that node n takes has been run, waiting for what the other worker has to run.
+  // Whether all that node n takes has been run; waits a little for what the other worker has to run.
   [[nodiscard]] DALLY_FUNCTION_APART bool inputs_come(share& part, node_id n, claims const& begun) const noexcept {
     for (std::uint32_t const edge : plan_.edges(n)) {
       // Neither a constant, nor known to be there, nor from this chunk, nor from our others: then we have to look.
       if (edge - part.seen >= part.chunk - part.seen) continue;
       if (((edge - part.first) >> part.chunk_log & 1) == part.odd) continue;
-      if (!passes(*part.others, edge, begun)) return false;
+      if (!comes(*part.others, edge, begun)) return false;
       node_id const seen = part.others->load(std::memory_order_acquire);
       part.seen = seen < part.chunk ? seen : part.chunk;
+    }
+    return true;
+  }
+
+  // Spins until `done` has passed node n. False if a stop ends that, who takes over, or the time.
+  [[nodiscard, gnu::cold]] DALLY_FUNCTION_APART bool comes(std::atomic<node_id> const& done, node_id n,
+                                                           claims const& begun) const noexcept {
+    // Acquires the results of the nodes before.
+    for (backoff wait{share_patience}; done.load(std::memory_order_acquire) <= n;) {
+      if (stopped() || begun.taken.load(std::memory_order_relaxed) || !wait.spin()) return false;
     }
     return true;
   }

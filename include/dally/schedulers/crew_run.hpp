@@ -1,5 +1,7 @@
 #pragma once
 
+#include <pthread.h>
+
 #include <atomic>
 #include <chrono>
 #include <cstddef>
@@ -8,14 +10,15 @@
 #include <new>
 #include <utility>
 
+#include "dally/core/backoff.hpp"
 #include "dally/core/block_cache.hpp"
 #include "dally/core/float_environment.hpp"
 #include "dally/core/function.hpp"
 #include "dally/core/os_mutex.hpp"
-#include "dally/core/spin_pause.hpp"
 #include "dally/execution/execution.hpp"
 #include "dally/pool/deque.hpp"
 #include "dally/pool/parking.hpp"
+#include "dally/pool/standstill.hpp"
 #include "dally/pool/thread_pool.hpp"
 #include "dally/schedulers/window.hpp"
 
@@ -30,7 +33,9 @@ namespace dally {
 /// In pairs: tasks of 40 ns and more, if the graph is wide enough. The caller and one pool thread run the chunks of a
 /// stretch of the plan's order in turn; each marks how far it has come, and waits at a node until the other has passed
 /// its inputs. No counter, no queue: a claim and a mark a task. How long chunks are to be is tried out before; see
-/// window.
+/// window. Where other programs compute, the system puts one of the two aside for milliseconds, and the other would
+/// wait for each: it waits for microseconds, then the caller takes the rest of the stretch back, and shares none for a
+/// while.
 ///
 /// By steps: a deque for each worker, and a list of nodes that are ready at first for everybody. Each worker runs the
 /// first of the dependents that its step made ready itself, and pushes the others on its own deque, newest out first.
@@ -39,7 +44,7 @@ namespace dally {
 ///
 /// The run goes over to steps once: when the caller has found several tasks in a row to be long (two microseconds where
 /// a partner is all there is, six in narrow graphs until it is found not to help), or when a pool thread finds the
-/// caller, or one of a pair the other, held up by one: it may be waiting for another task of this graph. That costs by
+/// caller, or the caller its partner, held up by one: it may be waiting for another task of this graph. That costs by
 /// the size of the graph, so in a large one more is waited for: a machine that stalls is no long task. Who goes over
 /// takes what the others have not claimed, and pays for a fence in all threads, which a claim then need not have: see
 /// execution::claim. Where the system has no such fence, runs go by steps from the beginning.
@@ -90,18 +95,15 @@ class crew_run final : public shared_work {
 
   [[nodiscard]] bool wants_watch() const noexcept override { return !stepping() && fences_ && !job_.finished(); }
 
-  /// Does the caller still run what it ran a while ago? How long ago grows with what a wrong guess costs: a machine
-  /// that does something else for a while holds a caller up as a task does.
+  /// Does the caller still run what it ran a while ago, or its partner if it has one? How long ago grows with what a
+  /// wrong guess costs.
   [[nodiscard, gnu::cold]] DALLY_FUNCTION bool held_up() noexcept override {
-    node_id const reached = parts_[0].claims.begun.load(std::memory_order_relaxed);
-    std::int64_t const now = std::chrono::steady_clock::now().time_since_epoch().count();
-    if (seen_.load(std::memory_order_relaxed) != reached) {
-      seen_at_.store(now, std::memory_order_relaxed);
-      seen_.store(reached, std::memory_order_relaxed);
-    }
-    std::int64_t const since = now - seen_at_.load(std::memory_order_relaxed);
-    if (since < 30'000 + std::int64_t{5} * job_.size()) return false;
-    if (partner_.load(std::memory_order_relaxed) == shares) return true;  // of whose nodes this tells nothing
+    unsigned const state = partner_.load(std::memory_order_relaxed);
+    if (state == recalled) return false;  // the caller waits for its partner, and looks after it
+    node_id const reached = begun(0);
+    auto const most = std::chrono::microseconds{30} + going_over_takes();
+    if (!of_caller_.lasts(caller_, std::uint64_t{reached} + begun(1), most)) return false;
+    if (state == offered || state == shares) return true;  // of whose nodes `reached` tells nothing
     return reached < job_.size() && (reached == 0 || !goes_by_ones(reached - 1));
   }
 
@@ -133,6 +135,23 @@ class crew_run final : public shared_work {
     std::uint32_t count = 0;  // of announcements, the owner's own
   };
 
+  // Until when no run of this process shares short tasks, since one that did has stood still for its partner: long
+  // enough that this costs a sixteenth of the time at most.
+  class pairs_pause {
+   public:
+    using clock = std::chrono::steady_clock;
+    [[nodiscard]] static bool lasts(clock::time_point now) noexcept {
+      return now.time_since_epoch().count() < end_.load(std::memory_order_relaxed);
+    }
+    static void begin_after(std::chrono::nanoseconds standstill) noexcept {
+      auto const end = clock::now() + 16 * standstill;
+      end_.store(end.time_since_epoch().count(), std::memory_order_relaxed);
+    }
+
+   private:
+    static constinit inline std::atomic<clock::rep> end_{0};
+  };
+
   // What the caller shares with a partner.
   struct stretch {
     node_id first = 0, last = 0;  // none: 0 and 0
@@ -143,8 +162,7 @@ class crew_run final : public shared_work {
     }
   };
 
-  static constexpr int search_rounds = 40;
-  static constexpr unsigned partner_patience = 4096;  // looks: a millisecond or two
+  static constexpr std::chrono::microseconds search_patience{10}, partner_patience{100};
   static constexpr node_id nobody = ~node_id{0};
   static constexpr std::int64_t long_for_two = 2'000;  // ns, of a task where a partner is all there is
 
@@ -161,6 +179,7 @@ class crew_run final : public shared_work {
     node_id block = 1;
     int in_a_row = 0;
     std::int64_t long_time = 0;
+    int for_two = 0;  // blocks of such tasks in a row: the time of one is the system's, if that has put us aside
     // ns, of long tasks in a row. What a wrong guess costs grows with what is left to run. One that takes four times as
     // much has said it alone; the first of its kind may have waited for pages of code.
     std::int64_t const enough = 5'000 + (size < 45'000 ? size : 45'000);
@@ -193,13 +212,24 @@ class crew_run final : public shared_work {
       if (took > 2 * short_block && block > 1) block /= 2;
       start = now;
       n = reached;
-      if (may_pair_ && !is_long && n >= pair_from_ && took > pair_task * nodes && took > short_block / 4) {
-        // After a stop somebody may still have taken the rest, and waits for what we ran last.
-        if (!go_on_in_pairs(n, took / nodes))
-          return has_gone_over(0, parts_[0].claims.begun.load(std::memory_order_relaxed), 0);
-        start = clock::now();
+      if (!may_pair_ || is_long || n < pair_from_ || took <= pair_task * nodes || took <= short_block / 4) {
+        for_two = 0;
+        continue;
       }
+      if (++for_two < 3 || pairs_pause::lasts(now)) continue;
+      // After a stop somebody may still have taken the rest, and waits for what we ran last.
+      if (!go_on_in_pairs(n, took / nodes)) return has_gone_over(0, begun(0), 0);
+      start = clock::now();
     }
+  }
+
+  [[nodiscard]] node_id begun(unsigned odd) const noexcept {
+    return parts_[odd].claims.begun.load(std::memory_order_relaxed);
+  }
+
+  /// About how long going over to steps takes.
+  [[nodiscard]] std::chrono::nanoseconds going_over_takes() const noexcept {
+    return std::chrono::nanoseconds{std::int64_t{5} * job_.size()};
   }
 
   /// Whether each node from n on takes the result of the one before it, and so nobody could help.
@@ -249,83 +279,146 @@ class crew_run final : public shared_work {
       for (part& of : parts_) of.done.store(n, std::memory_order_relaxed);
       unsigned expected = here;
       // Releases the stretch, and all results so far.
-      if (!partner_.compare_exchange_strong(expected, shares, std::memory_order_release)) {
+      if (!partner_.compare_exchange_strong(expected, offered, std::memory_order_release)) {
         stretch_ = {};  // it has left
         return true;
       }
     }
     auto const start = std::chrono::steady_clock::now();
-    if (!run_share(0, 0)) return false;
+    if (!run_stretch()) return false;
     std::int64_t const took = (std::chrono::steady_clock::now() - start).count();
     pairs_gain_ += 5 * each * (stretch_.last - n) - 9 * took;
     if (pairs_gain_ > trust) pairs_gain_ = trust;
-    std::lock_guard const lock{going_over_};
-    n = stretch_.last;
-    if (stepping()) return true;
-    stretch_ = {};
-    parts_[1].claims.begun.store(0, std::memory_order_relaxed);
-    parts_[0].claims.begun.store(n, std::memory_order_relaxed);
-    return true;
-  }
-
-  /// Runs the partner's share of the stretch, or the caller's, and waits for the other's. False if the run has stopped
-  /// or gone over to steps.
-  [[gnu::cold]] DALLY_FUNCTION bool run_share(unsigned odd, unsigned worker) noexcept {
-    execution::share share{stretch_.first, stretch_.chunk_log, odd, &parts_[odd].done, &parts_[1 - odd].done, 0,
-                           stretch_.first};
-    execution::claims& begun = parts_[odd].claims;
-    node_id const chunk = node_id{1} << stretch_.chunk_log;
-    std::uint64_t end = stretch_.first;  // of what has been begun
-    for (std::uint64_t from = stretch_.first + odd * chunk; from < stretch_.last; from += 2 * chunk) {
-      begun.begun.store(static_cast<node_id>(from), std::memory_order_release);  // as a claim does
-      end = stretch_.last - from < chunk ? stretch_.last : from + chunk;
-      share.chunk = static_cast<node_id>(from);
-      for (node_id n = share.chunk; n < end;) {
-        n = job_.sweep_while(n, static_cast<node_id>(end), &begun, odd, &share);
-        if (n < end && !goes_on(odd, n, worker)) return false;
+    {
+      std::lock_guard const lock{going_over_};
+      if (!stepping()) {
+        n = stretch_.last;
+        stretch_ = {};
+        parts_[1].claims.begun.store(0, std::memory_order_relaxed);
+        parts_[0].claims.begun.store(n, std::memory_order_relaxed);
+        return true;
       }
     }
-    while (odd == 0 && !job_.passes(partner_, shares, parts_[0].claims)) {  // until the partner has run its own
-      if (!goes_on(0, static_cast<node_id>(end), 0)) return false;
+    has_gone_over(1, begun(1), 0);  // we may have run the last of both shares
+    return false;
+  }
+
+  /// The caller's part of a stretch: runs its share, waits for its partner, and runs what that has left. False if the
+  /// run has stopped or gone over to steps.
+  [[gnu::cold]] DALLY_FUNCTION bool run_stretch() noexcept {
+    share_end const end = run_share(0, 0);
+    return end != share_end::broken && partner_leaves_share(end == share_end::done) && run_rest();
+  }
+
+  enum class share_end { done, given_up, broken };  // broken: the run has stopped, or gone over to steps
+
+  /// Runs a worker's share of the stretch. Gives it up if the other does not come any further, or shares no longer.
+  [[gnu::cold]] DALLY_FUNCTION share_end run_share(unsigned odd, unsigned worker) noexcept {
+    node_id const chunk = node_id{1} << stretch_.chunk_log;
+    for (std::uint64_t from = stretch_.first + odd * chunk; from < stretch_.last; from += 2 * chunk) {
+      if (!is_shared()) return share_end::given_up;
+      auto const first = static_cast<node_id>(from);
+      if (share_end const end = run_chunk(odd, first, first, worker); end != share_end::done) return end;
+    }
+    return share_end::done;
+  }
+
+  [[nodiscard]] bool is_shared() const noexcept {
+    unsigned const state = partner_.load(std::memory_order_relaxed);
+    return state == offered || state == shares;
+  }
+
+  /// The caller runs what is left of both shares, in the plan's order, as the owner of either.
+  [[gnu::cold]] DALLY_FUNCTION bool run_rest() noexcept {
+    std::uint64_t const chunk = std::uint64_t{1} << stretch_.chunk_log;
+    for (std::uint64_t from = stretch_.first; from < stretch_.last; from += chunk) {
+      auto const first = static_cast<node_id>(from);
+      unsigned const odd = stretch_.part_of(first);
+      std::uint64_t const last = from + chunk < stretch_.last ? from + chunk : stretch_.last;
+      for (node_id done = 0; (done = parts_[odd].done.load(std::memory_order_relaxed)) < last;) {
+        if (run_chunk(odd, first, done > first ? done : first, 0) != share_end::broken) continue;
+        has_gone_over(1 - odd, begun(1 - odd), 0);  // it may have been the other one that was noted to run a node
+        return false;
+      }
     }
     return true;
   }
 
-  /// Whether a share that has ended early, with node n the next, is to be gone on with.
-  [[gnu::cold]] DALLY_FUNCTION bool goes_on(unsigned odd, node_id n, unsigned worker) noexcept {
-    bool const stops = job_.stopped();  // if not, nothing came for a while: there may be something else to do
-    if (!stops) go_over();              // or somebody else has
-    return !has_gone_over(odd, n, worker) && !stops;
+  /// Runs the nodes from n on of the chunk that begins with `first`.
+  [[gnu::cold]] DALLY_FUNCTION share_end run_chunk(unsigned odd, node_id first, node_id n, unsigned worker) noexcept {
+    part& mine = parts_[odd];
+    std::uint64_t const end = first + (std::uint64_t{1} << stretch_.chunk_log);
+    node_id const last = end < stretch_.last ? static_cast<node_id>(end) : stretch_.last;
+    execution::share share{stretch_.first, stretch_.chunk_log, odd, &mine.done, &parts_[1 - odd].done,
+                           first,          stretch_.first};
+    mine.claims.begun.store(n, std::memory_order_release);  // as a claim does
+    n = job_.sweep_while(n, last, &mine.claims, worker, &share);
+    if (n == last) return share_end::done;
+    return has_gone_over(odd, n, worker) || job_.stopped() ? share_end::broken : share_end::given_up;
+  }
+
+  /// Waits until the partner shares the stretch no longer; recalls it, after a while if it is to end its share. False
+  /// if the run has stopped or gone over to steps.
+  [[gnu::cold]] DALLY_FUNCTION bool partner_leaves_share(bool to_end_it) noexcept {
+    using clock = std::chrono::steady_clock;
+    auto const start = clock::now();
+    if (to_end_it) {
+      for (backoff spinning{execution::share_patience}; is_shared() && spinning.spin();) {
+      }
+    }
+    unsigned state = offered;
+    // If it has not even come, nothing of the stretch is its own. Else acquires which thread it is.
+    bool const recalls =
+        partner_.compare_exchange_strong(state, here, std::memory_order_acquire) ||
+        (state == shares && partner_.compare_exchange_strong(state, recalled, std::memory_order_acquire));
+    standstill of_partner;
+    auto const most = std::chrono::microseconds{500} + going_over_takes();
+    // Acquires the partner's results.
+    for (backoff wait{execution::share_patience}; partner_.load(std::memory_order_acquire) == recalled; wait.wait()) {
+      if (of_partner.lasts(partner_thread_.load(std::memory_order_relaxed), begun(1), most)) go_over();
+      if (parts_[0].claims.taken.load(std::memory_order_relaxed) && has_gone_over(0, begun(0), 0)) return false;
+      if (job_.stopped()) return false;
+    }
+    if (recalls) pairs_pause::begin_after(clock::now() - start + execution::share_patience);
+    return true;
   }
 
   /// A pool thread's part: stays until the run ends or goes over to steps, or has not needed it for a while.
   [[gnu::cold]] DALLY_FUNCTION_WITHIN void be_partner(unsigned worker) noexcept {
     unsigned state = wanted;
     if (!partner_.compare_exchange_strong(state, here, std::memory_order_seq_cst)) return;
-    bool stopped = false;
-    for (unsigned idle = 1; !stepping(); ++idle) {
-      state = partner_.load(std::memory_order_acquire);  // acquires the stretch, and the results before it
-      if (state == unwanted) return;
-      if (state == shares && !stopped) {
-        stopped = !run_share(1, worker);
-        if (!stopped) partner_.store(here, std::memory_order_release);  // releases the results
-        idle = 0;
-      } else if (idle % 1024 != 0) {
-        idle < 1024 ? spin_pause() : static_cast<void>(::sched_yield());
-      } else if (!(held_up() && take_over()) && idle == partner_patience && partner_leaves()) {
+    partner_thread_.store(::pthread_self(), std::memory_order_relaxed);
+    for (backoff idle{partner_patience}; !stepping();) {
+      state = partner_.load(std::memory_order_relaxed);
+      // Acquires the stretch, and the results before it; releases which thread we are.
+      if (state == offered && partner_.compare_exchange_strong(state, shares, std::memory_order_acq_rel)) {
+        share_end const end = run_share(1, worker);
+        if (end == share_end::broken || !leave_share(end, worker) || end == share_end::given_up) return;
+        idle = backoff{partner_patience};
+      } else if (state == unwanted || (!idle.spin() && partner_leaves())) {
         return;
       }
     }
-    // The counters have been made, and whoever made them may have noted that we were running the last of our share.
-    has_gone_over(1, job_.size(), worker);
   }
 
-  /// Whether a partner that has not been needed for a while may go. Not while somebody goes over: that may have noted
-  /// that we were running a node, which we then have to release.
+  /// The partner hands its share back, run or given up. False if the run has gone over to steps.
+  [[gnu::cold]] DALLY_FUNCTION bool leave_share(share_end end, unsigned worker) noexcept {
+    {
+      std::lock_guard const lock{going_over_};
+      if (!stepping()) {
+        partner_.store(end == share_end::done ? here : unwanted, std::memory_order_release);  // releases the results
+        return true;
+      }
+    }
+    // Whoever made the counters may have noted that we were running the last that we have run.
+    has_gone_over(1, job_.size(), worker);
+    return false;
+  }
+
+  /// Whether a partner that has not been needed for a while may go.
   [[gnu::cold]] DALLY_FUNCTION bool partner_leaves() noexcept {
-    std::lock_guard const lock{going_over_};
     unsigned state = here;
-    return !stepping() && partner_.compare_exchange_strong(state, unwanted, std::memory_order_relaxed);
+    return partner_.compare_exchange_strong(state, unwanted, std::memory_order_relaxed);
   }
 
   /// What a worker asks that has found the rest to be taken over, goes over itself, or stops, with node n the first
@@ -462,16 +555,15 @@ class crew_run final : public shared_work {
 
   [[gnu::cold]] DALLY_FUNCTION bool search_counted(unsigned me, node_id& n) noexcept {
     unsigned const size = pool_.size();
-    for (int round = 0; round < search_rounds; ++round) {
+    backoff wait{search_patience};
+    do {
       if (!frugal_ && take_root(n)) return true;
       for (unsigned i = 1; i < size; ++i) {
         unsigned const victim = me + i < size ? me + i : me + i - size;
         if (slots_[victim].ready.steal(n) == steal_result::stolen) return true;
       }
       if (frugal_ && take_root(n)) return true;
-      if (job_.finished()) return false;
-      for (int i = 0; i < 1 << (round / 8); ++i) spin_pause();
-    }
+    } while (!job_.finished() && wait.spin(8));
     return false;
   }
 
@@ -527,12 +619,14 @@ class crew_run final : public shared_work {
   bool const may_pair_{fences_ && job_.is_plain() && !has_here_ && !job_.plan().has_order_edges()};
   std::atomic<bool> stepping_{false};
   stretch stretch_;  // written by the caller, with going_over_ locked
-  // A partner: wanted by the caller, shares a stretch; has run its share, and waits here, or has gone.
-  enum : unsigned { wanted, shares, here, unwanted };
+  // A partner: none, and unwanted; wanted by the caller; here, and waits; is offered a stretch; shares it; is to give
+  // its share up.
+  enum : unsigned { unwanted, wanted, here, offered, shares, recalled };
   std::atomic<unsigned> partner_{unwanted};
+  std::atomic<pthread_t> partner_thread_{};
+  pthread_t const caller_{::pthread_self()};
+  standstill of_caller_;                  // for one pool thread at a time
   node_id pair_from_ = 4, pause_ = 4096;  // nodes; the first ones are slower than others
-  std::atomic<node_id> seen_{nobody};     // of what the caller has begun, at the last look
-  std::atomic<std::int64_t> seen_at_{0};  // ns, when that was seen first
   std::int64_t share_work_ = 250'000;     // ns, of a stretch
   // ns, five times what the stretches would have taken the caller alone, less nine times what they have taken: pairs
   // pay if both threads are busy nine tenths of the time. The trust they begin with, and get back at most, is a stretch
