@@ -34,13 +34,15 @@ int add(int x, int y) { return x + y; }
 bool in_order(node const* a, node const* b) {
   node_block const &first = node_block::of(a), &second = node_block::of(b);
   bool const higher = &first == &second ? a < b : first.serial() < second.serial();
-  return first.arena() == second.arena() && higher && a->number() < b->number();
+  return first.origin() == second.origin() && higher && a->number() < b->number();
 }
 
 template <typename T>
 std::set<node_block const*> blocks_of(std::vector<lazy<T>> const& nodes) {
   std::set<node_block const*> blocks;
-  for (auto const& x : nodes) blocks.insert(&node_block::of(recorded_node(x)));
+  for (auto const& x : nodes) {
+    if (!recorded_node(x)->is_value()) blocks.insert(&node_block::of(recorded_node(x)));
+  }
   return blocks;
 }
 
@@ -72,7 +74,9 @@ TEST_CASE("one thread's nodes ascend in memory, in their blocks' serials and in 
   for (int i = 0; i < 50'000; ++i) {
     record(delayed(add)(nodes.back(), nodes[nodes.size() / 2]));
     record(delayed(same, {.name = "named"})(i));
-    record(lazy{i});
+    lazy const literal{i};  // has a number of the arena's, but lies elsewhere
+    wrong += recorded_node(literal)->number() > recorded_node(nodes.back())->number() ? 0 : 1;
+    record(delayed(same)(literal));
     if (i % 100 == 0) record(delayed(add)(lazy{i}, delayed(same)(i)).then(same));
     if (i % 500 == 0) record(delayed([](std::string const&, page const& p) { return p.value; })("text", page{}));
   }
@@ -104,7 +108,7 @@ TEST_CASE("a node's number is above those of what it depends on, whoever recorde
   int wrong = 0;
   std::set<std::uint32_t> arenas;
   for (auto const& x : shared) {
-    arenas.insert(node_block::of(recorded_node(x)).arena());
+    if (!recorded_node(x)->is_value()) arenas.insert(node_block::of(recorded_node(x)).origin().arena);
     for (dally::dependency const d : recorded_node(x)->dependencies()) {
       wrong += d.from()->number() < recorded_node(x)->number() ? 0 : 1;
     }
@@ -305,6 +309,90 @@ TEST_CASE("one live node keeps its block from being used again", "[node_arena]")
     CHECK(survivors[static_cast<std::size_t>(round)].compute(dally::synchronous{}) == 50'000 + round);
   }
   CHECK(theirs.size() == 5);
+}
+
+TEST_CASE("what is kept of each of many graphs, its results or inputs, keeps no block of theirs", "[node_arena]") {
+  constexpr int requests = 600;
+  constexpr int tasks = 1'000;  // 16 blocks together, if they were kept
+  struct kept {
+    std::vector<lazy<int>> values;
+    std::vector<lazy<std::string>> texts;
+    std::vector<lazy<std::vector<int>>> lists;
+    std::set<node_block const*> seen;
+  };
+  auto const serve = [](kept& cache, int first) {
+    for (int r = first; r < first + requests; ++r) {
+      lazy const input{r};  // a literal
+      std::vector<lazy<int>> all;
+      for (int i = 0; i < tasks; ++i) all.push_back(delayed(add)(input, i));
+      cache.seen.insert(&node_block::of(recorded_node(all.back())));
+      cache.values.push_back(input);
+      cache.values.push_back(delayed(add)(all[1], all[2]).persist(dally::synchronous{}));
+      cache.texts.push_back(
+          delayed([](int x) { return std::string(40, static_cast<char>('a' + x % 26)); })(all[3]).persist(
+              dally::synchronous{}));
+      cache.lists.push_back(dally::collect(std::vector{all[4], all[5]}).persist(dally::synchronous{}));
+      for (auto& x : all) x = {};
+    }
+  };
+  auto const check = [](kept const& cache, int first) {
+    int wrong = 0;
+    for (int i = 0; i < requests; ++i) {
+      int const r = first + i;
+      auto const at = static_cast<std::size_t>(i);
+      wrong += cache.values[2 * at].compute(dally::synchronous{}) == r ? 0 : 1;
+      wrong += cache.values[2 * at + 1].compute(dally::synchronous{}) == 2 * r + 3 ? 0 : 1;
+      wrong += cache.texts[at].compute(dally::synchronous{})[0] == 'a' + (r + 3) % 26 ? 0 : 1;
+      wrong += cache.lists[at].compute(dally::synchronous{}) == std::vector{r + 4, r + 5} ? 0 : 1;
+    }
+    CHECK(wrong == 0);
+    CHECK(cache.seen.size() <= 8);  // those of other threads in turn
+  };
+  SECTION("by one thread") {
+    kept cache;
+    serve(cache, 0);
+    check(cache, 0);
+  }
+  SECTION("by several, and given up by others") {
+    std::vector<kept> caches(3);
+    std::vector<std::thread> servers;
+    for (int t = 0; t < 3; ++t)
+      servers.emplace_back([&, t] { serve(caches[static_cast<std::size_t>(t)], t * requests); });
+    for (auto& s : servers) s.join();
+    for (int t = 0; t < 3; ++t) check(caches[static_cast<std::size_t>(t)], t * requests);
+    std::thread{[&] { caches.clear(); }}.join();
+  }
+}
+
+TEST_CASE("a value is its type's own alignment and dies with its last handle, whatever it holds", "[node_arena]") {
+  REQUIRE(counted::live() == 0);
+  {
+    std::vector<lazy<page>> pages;
+    std::vector<lazy<cache_line>> lines;
+    for (int i = 0; i < 20; ++i) {
+      pages.push_back(delayed([](page p) { return p; })(page{i}).persist(dally::synchronous{}));
+      lines.emplace_back(cache_line{i});
+    }
+    for (int i = 0; i < 20; ++i) {
+      auto const at = static_cast<std::size_t>(i);
+      CHECK(reinterpret_cast<std::uintptr_t>(recorded_node(pages[at])->payload()) % alignof(page) == 0);
+      CHECK(reinterpret_cast<std::uintptr_t>(recorded_node(lines[at])->payload()) % alignof(cache_line) == 0);
+      CHECK(pages[at].compute(dally::synchronous{}).value == i);
+      CHECK(lines[at].name() == recorded_node(lines[at])->label());
+    }
+  }
+  // A chain of values, each of which holds the one before: ends without recursion.
+  struct link {
+    lazy<int> count;
+    std::shared_ptr<lazy<link>> before;
+    counted one{1};
+  };
+  {
+    lazy<link> chain{link{lazy{0}, nullptr}};
+    for (int i = 1; i < 200'000; ++i) chain = lazy<link>{link{lazy{i}, std::make_shared<lazy<link>>(chain)}};
+    CHECK(counted::live() == 200'000);
+  }
+  CHECK(counted::live() == 0);
 }
 
 TEST_CASE("a thread that ends leaves its arena to the next that records", "[node_arena]") {

@@ -84,10 +84,9 @@ inline constexpr node_type value_node{
     sizeof(T),         rules_for<T>(), wire_type_of<T>};
 
 /// Records a value; `construct` makes it at the address it is given. The reference passes to the caller.
-template <class T, class Extras, class Construct>
-node const* record_value(std::source_location place, Extras extras, Construct&& construct) {
-  return node::record(value_node<T>, place, extras, 0, construct,
-                      [](dependency*) noexcept { return std::uint64_t{0}; });
+template <class T, class Construct>
+node const* record_value(std::source_location place, node_extras const* extras, Construct&& construct) {
+  return node::record_value(value_node<T>, place, extras, construct);
 }
 
 template <class T>

@@ -227,8 +227,9 @@ class node {
   /// The bits of its key: for a pure call those of all equal calls, else its own.
   [[nodiscard]] token content() const noexcept {
     if (is_pure()) return extras()->content;
-    std::uint64_t const arena = node_block::of(this).arena();
-    return {scrambled(number() ^ (arena << 44)), scrambled(~number() + (arena << 20))};
+    node_origin const& from = origin();
+    std::uint64_t const arena = from.arena;
+    return {scrambled(number() ^ (arena << 44)) ^ from.domain, scrambled(~number() + (arena << 20))};
   }
 
   /// A call that another process has recorded, in memory of the caller's: nobody counts it, and its dependencies are
@@ -273,7 +274,7 @@ class node {
     node_arena& arena = node_arena::mine();
     std::byte* const memory = arena.allocate(lead + offset + type.payload_size, alignment) + lead;
     pending guard{memory, nullptr, nullptr, nullptr};
-    std::uint64_t flags = type.invoke == nullptr ? value : 0;
+    std::uint64_t flags = 0;
     if constexpr (may_have_extras) {
       if (extras != nullptr) {
         guard.extras = copy_of(*extras);
@@ -296,6 +297,25 @@ class node {
     }
     recorded->bits_ = arena.next_number(fill(row)) << flag_bits | flags;
     guard.memory = nullptr;
+    return recorded;
+  }
+
+  /// Records a value, a literal or a result to be kept: `construct(payload)` makes it. On the heap by itself: a program
+  /// may keep one result of each of its graphs, which must not keep the blocks in which these were recorded.
+  ///
+  /// Errors  std::bad_alloc, resource_error, and whatever `construct` throws; then nothing is recorded
+  template <class Construct>
+  static node* record_value(node_type const& type, std::source_location place, node_extras const* extras,
+                            Construct&& construct) {
+    node_arena& arena = node_arena::mine();
+    pending_value guard{acquire_value(type), &type, nullptr};
+    if (extras != nullptr) guard.extras = copy_of(*extras);
+    construct(static_cast<void*>(guard.memory + payload_offset(type, 0)));
+    node* const recorded = ::new (static_cast<void*>(guard.memory)) node{type, place, 0};
+    recorded->bits_ = arena.next_number(0) << flag_bits | value | (extras != nullptr ? has_extras : 0);
+    guard.memory = nullptr;
+    auto& front = *reinterpret_cast<value_front*>(reinterpret_cast<std::byte*>(recorded) - sizeof(value_front));
+    front = {arena.origin(), guard.extras};
     return recorded;
   }
 
@@ -334,14 +354,53 @@ class node {
     }
   };
 
-  static constexpr std::size_t payload_offset(node_type const& type, std::size_t dependency_count) noexcept;
+  // What stands before a value, which is in no block.
+  struct value_front {
+    node_origin origin;
+    node_extras const* extras;
+  };
 
-  // The finaliser of MurmurHash3 (A. Appleby, public domain): a bijection, so different numbers stay different.
-  static constexpr std::uint64_t scrambled(std::uint64_t x) noexcept {
-    x = (x ^ (x >> 33)) * 0xff51afd7ed558ccdU;
-    x = (x ^ (x >> 33)) * 0xc4ceb9fe1a85ec53U;
-    return x ^ (x >> 33);
+  // From the start of a value's memory to its node.
+  static std::size_t value_lead(node_type const& type) noexcept {
+    std::size_t const alignment = type.payload_alignment;
+    return (sizeof(value_front) + alignment - 1) & ~(alignment - 1);
   }
+  // Memory for a value; returns where its node is to be. Errors: std::bad_alloc.
+  [[gnu::cold]] DALLY_FUNCTION static std::byte* acquire_value(node_type const& type) {
+    std::size_t const lead = value_lead(type);
+    std::size_t const bytes = lead + payload_offset(type, 0) + type.payload_size;
+    void* const memory = type.payload_alignment > __STDCPP_DEFAULT_NEW_ALIGNMENT__
+                             ? ::operator new(bytes, std::align_val_t{type.payload_alignment})
+                             : ::operator new(bytes);
+    return static_cast<std::byte*>(memory) + lead;
+  }
+  [[gnu::cold]] DALLY_FUNCTION static void release_value(std::byte* memory, node_type const& type) noexcept {
+    memory -= value_lead(type);
+    if (type.payload_alignment > __STDCPP_DEFAULT_NEW_ALIGNMENT__) {
+      ::operator delete(memory, std::align_val_t{type.payload_alignment});
+    } else {
+      ::operator delete(memory);
+    }
+  }
+
+  // What record_value() has begun: undone if the payload's constructor throws.
+  struct pending_value {
+    std::byte* memory;
+    node_type const* type;
+    node_extras* extras;
+    ~pending_value() {
+      if (memory == nullptr) return;
+      delete extras;
+      release_value(memory, *type);
+    }
+  };
+
+  [[nodiscard]] node_origin const& origin() const noexcept {
+    if (!is_value()) return node_block::of(this).origin();
+    return reinterpret_cast<value_front const*>(reinterpret_cast<std::byte const*>(this) - sizeof(value_front))->origin;
+  }
+
+  static constexpr std::size_t payload_offset(node_type const& type, std::size_t dependency_count) noexcept;
 
   // The dead wait in a list of their thread, or in a queue of bury(), linked through their own memory, so that neither
   // chains of nodes nor payloads that hold handles recurse.
@@ -467,13 +526,31 @@ DALLY_FUNCTION_APART void node::bury(node* dead) noexcept {
   auto const lay_down = [](node* n) { n->next_dead_ = std::exchange(dead_.top, n); };
   if (dead_.digging) return lay_down(dead);  // a handle in a payload that is being ended
   dead_.digging = true;
-  node_block::tally nodes{node_block::of(dead)};
-  node_block::tally leaves{node_block::of(dead)};
+  node_block* const here = dead->is_value() ? nullptr : &node_block::of(dead);
+  node_block::tally nodes{here};
+  node_block::tally leaves{here};
   node* queue = nullptr;  // of what dies of those that take much: the first; and where the next is to be linked
   node** end = &queue;
+  auto const next_waiting = [&]() -> node* {
+    node* next = dead_.top;
+    if (end != &queue) {
+      next = std::exchange(queue, queue->next_dead_);
+      if (end == &next->next_dead_) end = &queue;
+    } else if (next != nullptr) {
+      dead_.top = next->next_dead_;
+    }
+    return next;
+  };
   while (dead != nullptr) {
+    if ((dead->bits_ & simple) == 0) {
+      dead->end_payload();
+      if (dead->is_value()) {  // takes nothing
+        release_value(reinterpret_cast<std::byte*>(dead), *dead->type_);
+        dead = next_waiting();
+        continue;
+      }
+    }
     nodes.add(dead);
-    if ((dead->bits_ & simple) == 0) dead->end_payload();
     dead = dead->follow_chain(nodes, leaves);
     node* next = nullptr;  // the last that dies with one that takes little does not wait: in a chain, the only one
     if (dead->dependency_count_ > 2 && !dead->dependencies()[0].from()->is_bare()) {  // of a layer, not of many leaves
@@ -490,16 +567,7 @@ DALLY_FUNCTION_APART void node::bury(node* dead) noexcept {
         }
       }
     }
-    if (next == nullptr) {
-      if (end != &queue) {
-        next = std::exchange(queue, queue->next_dead_);
-        if (end == &next->next_dead_) end = &queue;
-      } else {
-        next = dead_.top;
-        if (next != nullptr) dead_.top = next->next_dead_;
-      }
-    }
-    dead = next;
+    dead = next != nullptr ? next : next_waiting();
   }
   nodes.close_with(leaves);
   dead_.digging = false;

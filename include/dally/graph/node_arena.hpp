@@ -11,10 +11,18 @@
 #include "dally/core/block_cache.hpp"
 #include "dally/core/function.hpp"
 #include "dally/core/process.hpp"
+#include "dally/core/unique_number.hpp"
 
 namespace dally {
 
 class node_arena;
+
+/// Which arena recorded a node. With the node's number it is the node's alone: what keys are made of.
+struct node_origin {
+  std::uint64_t domain = 0;  ///< whose arenas these are: of each copy of this library in a process another
+  std::uint32_t arena = 0;   ///< among those
+  friend bool operator==(node_origin const&, node_origin const&) = default;
+};
 
 /// The start of every block of nodes: found from a node's address by masking, so nodes need no pointer to it.
 ///
@@ -26,12 +34,7 @@ class node_block {
   }
 
   /// Which arena allocates here: nodes of one arena have ascending numbers at ascending positions.
-  [[nodiscard]] std::uint32_t arena() const noexcept { return arena_; }
-  /// Whether that is the arena of `other`, too. A library that was loaded with dlopen may have a copy of this one of
-  /// its own, and so arenas and indices that count for themselves.
-  [[nodiscard]] bool shares_arena_with(node_block const& other) const noexcept {
-    return arena_ == other.arena_ && recycle_ == other.recycle_;
-  }
+  [[nodiscard]] node_origin const& origin() const noexcept { return origin_; }
   /// A small number that no other live block has, but for those of such copies: where plans keep their notes about this
   /// block.
   [[nodiscard]] std::uint32_t index() const noexcept { return index_; }
@@ -47,7 +50,7 @@ class node_block {
   /// Counts nodes that die, and buries them block by block: most die where the one before did.
   class tally {
    public:
-    explicit tally(node_block& first) noexcept : block_{&first} {}
+    explicit tally(node_block* first) noexcept : block_{first} {}
 
     /// Whether a node stands where the last ones did.
     [[nodiscard]] bool is_here(void const* node) const noexcept { return &of(node) == block_; }
@@ -91,7 +94,7 @@ class node_block {
   std::uint64_t serial_ = 0;
   void (*recycle_)(node_block& block) noexcept = &recycle;  // of the copy that has given the index
   std::size_t blocks_ = 1;
-  std::uint32_t arena_ = 0;
+  node_origin origin_;
   std::uint32_t index_ = 0;
 };
 
@@ -136,7 +139,8 @@ inline constinit node_block::indices node_block::given_{};  // needs no destruct
 /// Where one thread's nodes are allocated: one after the other in blocks of 2 MiB.
 ///
 /// Threads  one at a time; a thread that ends leaves its arena to the next one that starts to record
-/// Shape    addresses ascend within a block, serials from block to block; numbers ascend with both
+/// Shape    addresses ascend within a block, serials from block to block; numbers ascend with both. Values take numbers
+///          only: they lie on the heap, see node::record_value
 /// Cost     an addition and a comparison a node
 class node_arena {
  public:
@@ -158,6 +162,8 @@ class node_arena {
     return reinterpret_cast<std::byte*>(at);
   }
 
+  [[nodiscard]] node_origin const& origin() const noexcept { return origin_; }
+
   /// That of the node that was recorded last.
   [[nodiscard]] std::uint64_t last_number() const noexcept { return last_number_; }
 
@@ -168,12 +174,12 @@ class node_arena {
   }
 
  private:
-  explicit node_arena(std::uint32_t id) : id_{id} {}
+  explicit node_arena(node_origin origin) : origin_{origin} {}
 
   // Arenas that wait for a thread. Guarded by process_state's mutex.
   struct registry {
     node_arena* idle = nullptr;
-    std::uint32_t count = 0;
+    node_origin next{};  // of the next arena
   };
   static registry all_;
 
@@ -197,7 +203,9 @@ class node_arena {
     if (adopted != nullptr) {
       all_.idle = adopted->next_idle_;
     } else {
-      adopted = new node_arena{all_.count++};
+      if (all_.next.domain == 0) all_.next.domain = unique_number(&all_);
+      adopted = new node_arena{all_.next};
+      ++all_.next.arena;
     }
     current_ = adopted;
     return *adopted;
@@ -233,7 +241,7 @@ class node_arena {
       block_cache::instance().release(memory, blocks);
       throw std::bad_alloc{};
     }
-    opened->arena_ = id_;
+    opened->origin_ = origin_;
     opened->serial_ = ++last_serial_;
     opened->blocks_ = blocks;
     close_block();
@@ -264,7 +272,7 @@ class node_arena {
   std::uint64_t last_number_ = 0;
   node_block* block_ = nullptr;
   std::uint64_t last_serial_ = 0;
-  std::uint32_t id_;
+  node_origin origin_;
   bool in_first_part_ = false;
   node_arena* next_idle_ = nullptr;
 };

@@ -264,7 +264,7 @@ class node_marks {
     block_marks*& marks = by_index_[at];
     if (marks == nullptr) marks = new block_marks{};
     marks->block = &block;
-    one_arena_ &= newest_ == nullptr || newest_->block->shares_arena_with(block);
+    one_arena_ &= newest_ == nullptr || newest_->block->origin() == block.origin();
     // What is entered is older than what was, but for graphs of several arenas: there the order does not matter.
     block_marks** to_newer = &newest_;  // the link to the first that is older
     block_marks* newer = nullptr;

@@ -138,7 +138,9 @@ class depth_first_walk {
     }
   }
   marks.rank_all();
-  auto const key = [&](node const* n) { return (n->number() - lowest) << 16 | (node_block::of(n).arena() & 0xffffU); };
+  auto const key = [&](node const* n) {
+    return (n->number() - lowest) << 16 | (node_block::of(n).origin().arena & 0xffffU);
+  };
   std::uint64_t used = 0;
   for (node const* const n : nodes) used |= key(n);
   scratch_list<node const*> sorted;
