@@ -16,7 +16,7 @@ template <class Task, class Turn, class Wake>
 void run_beside(Task const& task, Turn const& turn, Wake const& wake) {
   struct second_thread {
     Turn const& turn;
-    std::atomic<bool> over{false};
+    std::atomic<bool> over;
     std::exception_ptr failure;
 
     static void* body(void* self) {
@@ -28,7 +28,7 @@ void run_beside(Task const& task, Turn const& turn, Wake const& wake) {
       }
       return nullptr;
     }
-  } second{turn};
+  } second{turn, {}, {}};
   {
     os_thread thread;
     bool const alone = thread.start(&second_thread::body, &second) != 0;

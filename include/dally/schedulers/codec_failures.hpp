@@ -24,6 +24,13 @@ struct task_name {
   [[nodiscard]] static task_name of(node const& task) { return {task.label(), task.place_text(), task.key()}; }
 };
 
+/// A value that a task takes and that cannot be sent, or read: what to tell, and whose it is if not that task's.
+/// Thrown.
+struct unusable_value {
+  remote_error why;
+  node const* culprit;
+};
+
 [[gnu::cold]] DALLY_FUNCTION remote_error failed_codec(std::string const& whose, task_name of, codec_failure const& e) {
   bool const none_thrown = e.thrown_type().empty();
   return {e.told_of(whose), none_thrown ? declared_name(type_name<archive_error>()) : e.thrown_type(), e.text(),

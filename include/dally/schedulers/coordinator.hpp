@@ -30,15 +30,14 @@
 #include "dally/schedulers/attempts.hpp"
 #include "dally/schedulers/beside.hpp"
 #include "dally/schedulers/codec_failures.hpp"
+#include "dally/schedulers/deadlines.hpp"
 #include "dally/schedulers/frames.hpp"
-#include "dally/schedulers/kept_results.hpp"
 #include "dally/schedulers/preflight.hpp"
 #include "dally/schedulers/process_options.hpp"
-#include "dally/schedulers/travelling_call.hpp"
+#include "dally/schedulers/run_values.hpp"
 #include "dally/schedulers/worker.hpp"
 #include "dally/schedulers/worker_crew.hpp"
 #include "dally/serialize/archive.hpp"
-#include "dally/serialize/codec_failure.hpp"
 #include "dally/serialize/exceptions.hpp"
 
 namespace dally::detail {
@@ -56,16 +55,11 @@ class coordinator {
         plan_{job.plan()},
         options_{options},
         crew_{crew},
-        results_{crew},
+        values_{job, crew},
         attempts_{options.crash_retries} {}
   coordinator(coordinator const&) = delete;
   coordinator& operator=(coordinator const&) = delete;
-  ~coordinator() {
-    if (!results_.prepared()) return;
-    for (node_id n = 0; n < plan_.size(); ++n) {
-      if ((flags_[n] & has_bytes) != 0) results_.give_back(n);
-    }
-  }
+  ~coordinator() = default;
 
   void run() {
     survey();
@@ -81,10 +75,9 @@ class coordinator {
     for (std::uint32_t const edge : plan_.outputs()) {
       if ((edge & constant_edge) != 0) continue;
       try {
-        materialize(edge);
-      } catch (codec_failure const& e) {
-        node const& task = plan_.task(edge);
-        return job_.fail(task, std::make_exception_ptr(failed_codec_of(task_name::of(task), e)));
+        values_.materialize(edge);
+      } catch (unusable_value const& u) {
+        return job_.fail(*u.culprit, std::make_exception_ptr(u.why));
       }
     }
   }
@@ -92,14 +85,11 @@ class coordinator {
  private:
   static constexpr int tick_milliseconds = 20;
   static constexpr unsigned most_in_flight = 32;
-  static constexpr std::int64_t one_second = 1'000'000'000;
 
   // Of a node.
   enum : std::uint8_t {
-    runs_here = 1,   // on the calling thread
-    has_object = 2,  // its result is in the run's slot
-    has_bytes = 4,   // its result is in results_
-    announced = 8    // observers know that it has begun
+    runs_here = 1,  // on the calling thread
+    announced = 2   // observers know that it has begun
   };
 
   void run_tasks() {
@@ -124,7 +114,6 @@ class coordinator {
     std::uint32_t const size = plan_.size();
     flags_ = scratch_array<std::uint8_t>{size};
     preflight const check{crew_.is_pool() ? &crew_.images() : nullptr};
-    bool bytes = false;
     for (node_id n = 0; n < size; ++n) {
       node const& task = plan_.task(n);
       flags_[n] = preflight::stays_here(task) ? runs_here : 0;
@@ -133,34 +122,13 @@ class coordinator {
         continue;
       }
       check(task);
+      for (dependency const d : task.dependencies()) {
+        if (!d.is_value()) preflight::check_result(*d.from());
+      }
+      values_.expect(task);
       ++unfinished_;
-      if (crew_.is_pool()) {
-        each_kept_constant(task, [this](void const* value, node_type const&) { results_.count_constant(value); });
-      }
-      bytes = bytes || !fits_slot(task.type());
-      for (std::uint32_t const edge : plan_.edges(n)) {
-        if ((edge & constant_edge) != 0) continue;
-        node const& from = plan_.task(edge);
-        preflight::check_result(from);
-        bytes = bytes || !fits_slot(from.type());
-      }
     }
-    if (!bytes) return;
-    results_.prepare(size);
-    crew_.want_arenas();
-  }
-
-  // The literals and persisted values that a task takes and that are written but once, for all tasks that take them.
-  template <class Visit>
-  static void each_kept_constant(node const& task, Visit const& visit) {
-    for (dependency const d : call_of(task).dependencies()) {
-      if (d.is_value() && result_may_be_large(d.from()->type())) visit(d.from()->payload(), d.from()->type());
-    }
-  }
-
-  // Results that are their bytes and need no early end are kept as values: sent from there, and read from there.
-  static bool fits_slot(node_type const& type) noexcept {
-    return type.wire->encode == nullptr && !type.result->tracked;
+    values_.prepare();
   }
 
   // ---- what is ready, and who gets it -------------------------------------------------------------------------------
@@ -183,17 +151,9 @@ class coordinator {
   void release(node_id n) {
     if ((flags_[n] & runs_here) == 0) {
       --unfinished_;
-      if (crew_.is_pool()) {
-        each_kept_constant(plan_.task(n),
-                           [this](void const* value, node_type const&) { results_.drop_constant(value); });
-      }
+      values_.ended(plan_.task(n));
     }
-    job_.release(
-        n, [this](node_id ready) { add_ready(ready); },
-        [this](node_id unused) {
-          if ((flags_[unused] & has_bytes) != 0) results_.drop(unused);
-          flags_[unused] &= static_cast<std::uint8_t>(~(has_bytes | has_object));
-        });
+    job_.release(n, [this](node_id ready) { add_ready(ready); }, [this](node_id unused) { values_.drop(unused); });
   }
 
   // How many tasks a worker may have: one to run, and enough to go on with while their results travel.
@@ -211,7 +171,7 @@ class coordinator {
     while (any_ready() && !job_.stopped()) {
       node_id const n = take_ready();
       seat* best = crew_.least_busy();
-      seat* const holder = holder_of_largest_input(n);
+      seat* const holder = values_.holder_of_largest_input(n);
       // Rather than let somebody be idle, another one reads it.
       if (holder != nullptr && !crew_.worn_out(*holder) && holder->in_flight.size() < most &&
           (holder->in_flight.empty() || !best->in_flight.empty())) {
@@ -232,24 +192,6 @@ class coordinator {
   // Beside a task that runs here nothing is forked of this process: what that task holds or is changing would stay so
   // in the worker, which would be a copy of another thread, too.
   [[nodiscard]] bool may_start() const noexcept { return !beside_ || crew_.is_pool(); }
-
-  // Where the pages of that input are in the processor's cache, and mapped; null if none is large.
-  [[nodiscard]] seat* holder_of_largest_input(node_id n) const noexcept {
-    if (!crew_.has_arenas()) return nullptr;
-    std::uint64_t largest = 0;
-    seat* holder = nullptr;
-    std::size_t looked_at = 0;
-    for (std::uint32_t const edge : plan_.edges(n)) {
-      if (++looked_at > 64) break;  // one of so many is not worth the search
-      if ((edge & constant_edge) != 0 || (flags_[edge] & has_bytes) == 0) continue;
-      if (results_.size_of(edge) <= largest) continue;
-      seat* const writer = results_.holder_of(edge);
-      if (writer == nullptr) continue;
-      largest = results_.size_of(edge);
-      holder = writer;
-    }
-    return holder;
-  }
 
   // Takes tasks that have not begun back for workers that have nothing to do.
   void share_out() {
@@ -286,13 +228,7 @@ class coordinator {
                         .sequence = crew_.next_sequence()};
     to.out.add(&header, sizeof header);
     try {
-      if (crew_.is_pool()) {
-        add_call(to, n);
-      } else {
-        for (std::uint32_t const edge : plan_.edges(n)) {
-          if ((edge & constant_edge) == 0) add_input(to, edge);
-        }
-      }
+      values_.add_task(to, n);
     } catch (...) {
       to.out.withdraw(to.out.size() - before);
       return fail_unsent(n);
@@ -306,74 +242,11 @@ class coordinator {
     if (to.in_flight.size() == 1) to.front_since = steady_nanoseconds();
   }
 
-  // All that a worker needs which has no plan. What a task that was recorded again waits for besides is not sent.
-  void add_call(seat& reader, node_id n) {
-    node const& task = plan_.task(n);
-    node const& call = call_of(task);
-    try {
-      append_call(reader.out, task, call);
-    } catch (codec_failure const& e) {
-      throw unusable{failed_codec_of_argument(task_name::of(task), e), nullptr};
-    }
-    std::uint32_t const* const edges = plan_.edges(n).begin();
-    for (std::size_t k = 0; k < call.dependencies().size(); ++k) {
-      if ((edges[k] & constant_edge) == 0) {
-        add_input(reader, edges[k]);
-      } else {
-        add_constant(reader, task, *call.dependencies()[k].from());
-      }
-    }
-  }
-
-  void add_constant(seat& reader, node const& reading, node const& value) {
-    if (!result_may_be_large(value.type())) return add_bits(reader.out, value.type(), value.payload());
-    try {
-      results_.send_constant(reader, value.type(), value.payload());
-    } catch (codec_failure const& e) {
-      throw of_constant(value, reading, e);
-    }
-  }
-
-  void add_input(seat& reader, node_id m) {
-    node_type const& type = plan_.task(m).type();
-    if (fits_slot(type)) return add_bits(reader.out, type, job_.result(m));
-    if ((flags_[m] & has_bytes) == 0) {
-      try {
-        results_.keep_value(m, type, job_.result(m));
-      } catch (codec_failure const& e) {
-        throw of_result(m, e);
-      }
-      flags_[m] |= has_bytes;
-    }
-    results_.send(reader, m);
-  }
-
-  static void add_bits(byte_queue& to, node_type const& type, void const* value) {
-    std::uint64_t const size = type.result->size;
-    to.add(&size, sizeof size);
-    to.add(value, size);
-  }
-
-  // A value that a task takes and that cannot be sent, or read: what to tell, and whose it is if not the task's.
-  struct unusable {
-    remote_error why;
-    node const* culprit;
-  };
-  [[nodiscard, gnu::cold]] DALLY_FUNCTION unusable of_result(node_id m, codec_failure const& e) const {
-    return {failed_codec_of(task_name::of(plan_.task(m)), e), &plan_.task(m)};
-  }
-  // A persisted value is its task's result; a literal is an argument of the task that takes it.
-  [[nodiscard, gnu::cold]] DALLY_FUNCTION static unusable of_constant(node const& value, node const& reading,
-                                                                      codec_failure const& e) {
-    if (value.extras() != nullptr) return {failed_codec_of(task_name::of(value), e), &value};
-    return {failed_codec_of_literal(value, task_name::of(reading), e), nullptr};
-  }
-
-  // Ends node n, which could not be sent because of the exception that is being handled.
+  // Ends node n, which could not be sent, or called here, because of the exception that is being handled.
   [[gnu::cold]] DALLY_FUNCTION void fail_unsent(node_id n) {
     try {
       throw;
-    } catch (unusable const& u) {
+    } catch (unusable_value const& u) {
       fail_at_once(n, std::make_exception_ptr(u.why), u.culprit);
     } catch (...) {
       fail_at_once(n, std::current_exception(), nullptr);
@@ -408,13 +281,6 @@ class coordinator {
 
   // ---- results ------------------------------------------------------------------------------------------------------
 
-  // Puts the result of node m into the run. Errors: codec_failure, std::bad_alloc.
-  void materialize(node_id m) {
-    if ((flags_[m] & has_object) != 0) return;
-    job_.put(m, [&](void* at) { decode_result(plan_.task(m).type(), results_.bytes_of(m), results_.size_of(m), at); });
-    flags_[m] |= has_object;
-  }
-
   // Whether the next task that runs here may return a graph, which runs on the same pool, as a run of its own: then the
   // workers must have nothing to do.
   [[nodiscard]] bool waits_for_crew() const noexcept { return !here_.empty() && may_grow(here_.back()); }
@@ -428,12 +294,9 @@ class coordinator {
     for (std::uint32_t const edge : plan_.edges(n)) {
       if ((edge & constant_edge) != 0) continue;
       try {
-        materialize(edge);
-      } catch (codec_failure const& e) {
-        unusable const u = of_result(edge, e);
-        return fail_at_once(n, std::make_exception_ptr(u.why), u.culprit);
+        values_.materialize(edge);
       } catch (...) {
-        return fail_at_once(n, std::current_exception(), nullptr);
+        return fail_unsent(n);
       }
     }
     bool const outer = crew_.runs_here().exchange(true, std::memory_order_relaxed);
@@ -447,7 +310,7 @@ class coordinator {
     }
     crew_.lent() = false;
     crew_.runs_here().store(outer, std::memory_order_relaxed);
-    if (there) flags_[n] |= has_object;
+    if (there) values_.made_here(n);
     release(n);
   }
 
@@ -558,7 +421,7 @@ class coordinator {
     record.attempt = attempts_.failed(n) + 1;
     record.outcome = outcome::failed;
     if (header.kind == frame_kind::done) {
-      if (!take_result(s, n, header.arena, body, size)) return false;
+      if (!values_.take(s, n, header.arena, body, size)) return false;
       note_length(times.end - times.start);
       record.outcome = outcome::done;
       record.result_bytes = task.type().result->size;
@@ -584,32 +447,10 @@ class coordinator {
     return true;
   }
 
-  bool take_result(seat const& s, node_id n, bool in_its_arena, std::byte const* body, std::size_t size) {
-    if (in_its_arena) {
-      if (!results_.keep_place(n, s, body, size)) return false;
-      flags_[n] |= has_bytes;
-    } else if (fits_slot(plan_.task(n).type())) {
-      job_.put(n, [&](void* at) { std::memcpy(at, body, size); });
-      flags_[n] |= has_object;
-    } else {
-      results_.keep(n, body, size);
-      flags_[n] |= has_bytes;
-    }
-    return true;
-  }
-
   // Ends a task whose worker could not read what it takes.
   [[gnu::cold]] DALLY_FUNCTION void fail_unread(task_record const& record, std::byte const* body, std::size_t size) {
-    node const& task = plan_.task(record.node);
     try {
-      archive_reader in{body, size};
-      auto const input = in.read<std::uint32_t>();
-      codec_failure const e = decode_failure(in);
-      node_ids const edges = plan_.edges(record.node);
-      unusable const u = input >= edges.size() ? unusable{failed_codec_of_argument(task_name::of(task), e), nullptr}
-                         : (edges[input] & constant_edge) == 0
-                             ? of_result(edges[input], e)
-                             : of_constant(*call_of(task).dependencies()[input].from(), task, e);
+      unusable_value const u = values_.unread(record.node, body, size);
       job_.fail(record, std::make_exception_ptr(u.why), u.culprit);
     } catch (...) {  // no memory
       job_.fail(record, std::current_exception());
@@ -694,32 +535,11 @@ class coordinator {
     for (auto& place : crew_.seats()) {
       seat& s = *place;
       if (!s.alive()) continue;
-      // The more memory it inherits, the longer a fork may take.
-      s.condemned = !s.greeted && now - s.started > 10 * one_second &&
-                    now - s.started > 10 * one_second + static_cast<std::int64_t>(resident_bytes() >> 30) * one_second;
-      if (s.condemned || is_overdue(s, now) || has_left_half_a_frame(s)) bury(s);
+      lateness const found = lateness_of(s, now, [this](node_id n) { return limit_of(n); });
+      s.overdue = found.overdue;
+      s.condemned = found.late || does_not_start(s, now, &resident_bytes);
+      if (s.condemned || has_left_half_a_frame(s)) bury(s);
     }
-  }
-
-  // Whether a worker's task takes too long, or it does not begin the next. Notes that it is to be ended for that.
-  bool is_overdue(seat& s, std::int64_t now) {
-    if (s.in_flight.empty()) return false;
-    std::uint64_t const running = s.status->task();
-    auto const since = s.status->started();
-    if (s.status->task() != running) return false;  // it has just gone on
-    auto const ran =
-        std::find_if(s.in_flight.begin(), s.in_flight.end(), [&](sent const& t) { return t.sequence == running; });
-    if (ran != s.in_flight.end()) {
-      std::chrono::nanoseconds const limit = limit_of(ran->node);
-      s.condemned = limit.count() != 0 && std::chrono::steady_clock::now() - since >= limit;
-      if (s.condemned) s.overdue = running;
-    } else {
-      // One that has not even begun by then has been stopped: its tasks go back, uncharged.
-      std::chrono::nanoseconds const limit = limit_of(s.in_flight.front().node);
-      s.condemned =
-          limit.count() != 0 && s.greeted && now - s.front_since >= std::max<std::int64_t>(limit.count(), one_second);
-    }
-    return s.condemned;
   }
 
   [[nodiscard]] std::chrono::nanoseconds limit_of(node_id n) const noexcept {
@@ -794,7 +614,7 @@ class coordinator {
   process_options const& options_;
   worker_crew& crew_;
   scratch_array<std::uint8_t> flags_;
-  kept_results results_;
+  run_values values_;
   node_ids roots_{nullptr, 0};
   std::size_t next_root_ = 0;
   std::vector<node_id> ready_;  // the last deserves to run first

@@ -149,8 +149,10 @@ inline void encode_result(node_type const& type, archive_writer& out, void const
   }
 }
 
-/// Writes the result of a task, which takes `size` bytes, into an arena; none if that is full. Errors: what its codec
-/// throws.
+inline constexpr char two_lengths[] = "a codec wrote one value in two lengths";
+
+/// Writes the result of a task, which takes `size` bytes, into an arena; none if that is full. Errors: codec_failure,
+/// std::bad_alloc.
 inline std::optional<arena_range> write_into(shared_arena& arena, node_type const& type, void const* value,
                                              std::size_t size) {
   auto const range = arena.allocate(size);
@@ -158,10 +160,10 @@ inline std::optional<arena_range> write_into(shared_arena& arena, node_type cons
   archive_writer to{arena.data(*range), size};
   try {
     encode_result(type, to, value);
-    if (to.size() != size) archive_reader::fail("a codec wrote one value in two lengths");
+    if (to.size() != size) archive_reader::fail(two_lengths);
   } catch (...) {
     arena.free(*range);
-    throw;
+    codec_failure::rethrow_as(codec_failure::act::writing, result_type_text(type));
   }
   return range;
 }
@@ -176,10 +178,20 @@ std::size_t append_archive(Queue& to, std::size_t likely, Write const& write) {
   if (!first.fitted()) {
     archive_writer second{to.room(size), size};
     write(second);
-    if (second.size() != size) archive_reader::fail("a codec wrote one value in two lengths");
+    if (second.size() != size) archive_reader::fail(two_lengths);
   }
   to.added(size);
   return size;
+}
+
+/// The same with the result of a task. Errors: codec_failure, std::bad_alloc.
+template <class Queue>
+std::size_t append_result(Queue& to, node_type const& type, void const* value) {
+  try {
+    return detail::append_archive(to, 256, [&](archive_writer& out) { encode_result(type, out, value); });
+  } catch (...) {
+    codec_failure::rethrow_as(codec_failure::act::writing, result_type_text(type));
+  }
 }
 
 }  // namespace dally::detail

@@ -52,7 +52,7 @@ class kept_results {
   kept_results(kept_results const&) = delete;
   kept_results& operator=(kept_results const&) = delete;
   ~kept_results() {
-    for (auto& [value, constant] : constants_) give_back(constant.kept);
+    for (auto& entry : constants_) give_back(entry.second.kept);
   }
 
   /// Room for `size` results. Without it there are only constants.
@@ -133,7 +133,7 @@ class kept_results {
       }
     }
     byte_queue bytes;
-    std::size_t const size = append_archive(bytes, 256, [&](archive_writer& out) { encode_result(type, out, value); });
+    std::size_t const size = append_result(bytes, type, value);
     kept.keep(bytes.data(), size);
   }
 
@@ -179,7 +179,7 @@ class kept_results {
 
   // A literal or a persisted value, by where it lies: every call that takes it has a constant of its own in the plan.
   struct constant {
-    kept_bytes kept = kept_bytes::none();
+    kept_bytes kept = kept_bytes::none();  // once it has been written
     std::uint32_t users = 0;
     bool written = false;
   };

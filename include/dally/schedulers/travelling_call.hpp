@@ -61,7 +61,11 @@ void append_call(Queue& to, node const& task, node const& call) {
   if (wire.encode == nullptr) {
     to.add(call.payload(), call.type().payload_size);
   } else {
-    append_archive(to, 128, [&](archive_writer& out) { wire.encode(out, call.payload()); });
+    try {
+      detail::append_archive(to, 128, [&](archive_writer& out) { wire.encode(out, call.payload()); });
+    } catch (...) {
+      codec_failure::rethrow_as(codec_failure::act::writing, {});
+    }
   }
 }
 

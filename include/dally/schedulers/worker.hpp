@@ -329,10 +329,9 @@ class worker {
   // Into the answer that began at `before`, or into the arena if it is large; if that is full, into the answer all the
   // same.
   void append_result(node_type const& type, void const* value, std::size_t before) {
-    auto const write = [&](archive_writer& to) { encode_result(type, to, value); };
     if (own_ != nullptr && result_may_be_large(type)) {
       archive_writer trial;
-      write(trial);
+      encode_result(type, trial, value);
       if (trial.size() > largest_inline) {
         auto range = made_.send(trial.whole(), trial.size());
         if (!range) range = made_.write(type, value, trial.size());
@@ -347,7 +346,7 @@ class worker {
         }
       }
     }
-    append_archive(out_, 256, write);
+    detail::append_result(out_, type, value);
   }
 
   void free_unused(std::byte const* bytes, std::size_t size) noexcept {

@@ -131,6 +131,12 @@ inline std::string told(std::system_error const& e) {
   return std::string{text};
 }
 
+/// As a std::string is written, without making one: there may be no memory.
+inline void write_text(archive_writer& out, std::string_view text) noexcept {
+  out.add_length(text.size());
+  out.add_bytes(text.data(), text.size());
+}
+
 /// How an E is written and read; the first way that fits.
 template <class E>
 struct exception_fields {
@@ -146,11 +152,14 @@ struct exception_fields {
     } else if constexpr (std::is_same_v<E, std::future_error>) {
       out(e.code().value());
     } else if constexpr (std::is_same_v<E, std::regex_error>) {
-      out(std::string{e.what()}, static_cast<std::int64_t>(e.code()));
+      write_text(out, e.what());
+      out(static_cast<std::int64_t>(e.code()));
     } else if constexpr (std::is_same_v<E, resource_error>) {
-      out(std::string{e.what()}, e.code());
+      write_text(out, e.what());
+      out(e.code());
     } else if constexpr (std::is_base_of_v<task_failure, E>) {
-      out(std::string{e.what()}, e.task(), e.key().name(), e.key().high(), e.key().low());
+      write_text(out, e.what());
+      out(e.task(), e.key().name(), e.key().high(), e.key().low());
       if constexpr (std::is_same_v<E, remote_error>) {
         out(e.type_name(), e.text());
       } else if constexpr (std::is_same_v<E, not_serializable>) {
@@ -161,7 +170,7 @@ struct exception_fields {
         out(e.attempts());
       }
     } else {
-      out(std::string{e.what()});
+      write_text(out, e.what());
     }
     return true;
   }
@@ -284,11 +293,6 @@ inline void encode_nested(archive_writer& out, unsigned depth) {
   } catch (...) {
     encode_thrown(out, depth + 1);
   }
-}
-
-inline void write_text(archive_writer& out, std::string_view text) noexcept {
-  out.add_length(text.size());
-  out.add_bytes(text.data(), text.size());
 }
 
 /// The type of the exception being handled, as the compiler spells it, and what it says; of each `most` bytes at most.
