@@ -54,7 +54,7 @@ class shared_work {
   ~shared_work() = default;
 
  private:
-  friend class thread_pool;
+  friend class pool_threads;
   // Of the thread that opened it, whose mutex guards the rest.
   open_work* list_ = nullptr;
   open_work* outer_list_ = nullptr;  // that thread's list of another pool, if this work opened list_
@@ -63,31 +63,32 @@ class shared_work {
   shared_work* next_ = nullptr;
 };
 
-/// Threads that join open work, search it for something to do, and sleep when there is nothing. Knows no graphs.
-///
-/// Threads  `workers` of them work on one piece of work: the thread that opened it and workers - 1 of the pool, which
-///          are started one at a time when there is something for them
-/// Errors   config_error for 0 workers or more than 4,096. A thread that the system refuses is done without
-/// Cost     an idle pool uses no processor time
-class thread_pool {
+/// The threads of a thread_pool, which is its owner, as are runs on it: one of their tasks may destroy the pool.
+class pool_threads {
  public:
   static constexpr unsigned most_workers = 4096;
 
-  [[gnu::cold]] DALLY_FUNCTION_WITHIN explicit thread_pool(unsigned workers) : size_{workers} {
+  [[gnu::cold]] DALLY_FUNCTION_WITHIN explicit pool_threads(unsigned workers) : size_{workers} {
     if (workers == 0 || workers > most_workers) {
       refuse(&throw_saying<config_error>, "a pool of %u workers: between 1 and %u are allowed", workers, most_workers);
     }
     crew_ = new crew{size_};
   }
-  thread_pool(thread_pool const&) = delete;
-  thread_pool& operator=(thread_pool const&) = delete;
+  pool_threads(pool_threads const&) = delete;
+  pool_threads& operator=(pool_threads const&) = delete;
 
-  /// Waits until the threads are through with what they have joined, and joins them. No thread may open work
-  /// meanwhile or later.
-  [[gnu::cold]] DALLY_FUNCTION ~thread_pool() {
-    if (forked()) return;  // the crew's threads are the parent's
-    crew_->stop();
-    delete crew_;
+  /// One more owner.
+  void retain() noexcept { owners_.fetch_add(1, std::memory_order_relaxed); }
+  /// One less; the last one destroys it, when the threads have ended.
+  [[gnu::cold]] DALLY_FUNCTION void release() noexcept {
+    // Releases what this owner has done to the last.
+    if (owners_.fetch_sub(1, std::memory_order_acq_rel) == 1) delete this;
+  }
+
+  /// Ends the threads, and waits for them. Where work is open, and it may be one of its own tasks that asks, whoever
+  /// closes the last one does that. Work that is opened later is its opener's alone.
+  [[gnu::cold]] DALLY_FUNCTION void end() noexcept {
+    if (!forked() && crew_->give_up()) crew_->stop();  // else the threads are the parent's
   }
 
   /// Whether somebody has opened work and not closed it.
@@ -114,7 +115,7 @@ class thread_pool {
     if (mine_ == nullptr || mine_->of != crew_) {
       work.outer_list_ = mine_;
       work.opened_list_ = true;
-      mine_ = crew_->lend_list();
+      mine_ = crew_->lend_list(true);
     }
     work.list_ = mine_;
     {
@@ -134,8 +135,8 @@ class thread_pool {
       while (work.helpers_ != 0) list.left.wait(list.mutex);
     }
     if (!work.opened_list_) return;
-    crew_->take_back(list);
     mine_ = work.outer_list_;
+    if (crew_->take_back(list)) crew_->stop();
   }
 
   /// Tells that there is work: wakes or starts one thread unless one is searching already, which will find it. Call it
@@ -143,6 +144,10 @@ class thread_pool {
   bool notify() noexcept { return crew_->notify(); }
 
  private:
+  [[gnu::cold]] DALLY_FUNCTION ~pool_threads() {
+    if (!forked()) delete crew_;
+  }
+
   class crew;
 
   // Of the calling thread, while it has something open; of a pool's own thread always.
@@ -159,6 +164,11 @@ class thread_pool {
   class crew {
    public:
     [[gnu::cold]] DALLY_FUNCTION explicit crew(unsigned workers) : size{workers - 1} {}
+    crew(crew const&) = delete;
+    crew& operator=(crew const&) = delete;
+    [[gnu::cold]] DALLY_FUNCTION ~crew() {
+      while (lists != nullptr) delete std::exchange(lists, lists->next);
+    }
 
     /// A thread that searches looks at everything before it sleeps, in this order: it counts itself a sleeper, counts
     /// itself off the searchers, looks once more, sleeps. Who makes work visible looks at the searchers, then at the
@@ -181,18 +191,28 @@ class thread_pool {
       }
     }
 
+    /// Ends the members and joins them. On none of them.
     [[gnu::cold]] DALLY_FUNCTION void stop() noexcept {
+      member* last = nullptr;
       {
         std::lock_guard const lock{mutex};
         stopping.store(true, std::memory_order_seq_cst);
+        last = std::exchange(members, nullptr);
       }
       for (unsigned i = 0; i < size; ++i) spot.release();
-      while (members != nullptr) delete std::exchange(members, members->next);  // joins it
-      while (lists != nullptr) delete std::exchange(lists, lists->next);
+      while (last != nullptr) delete std::exchange(last, last->next);  // joins it
     }
 
-    /// A list for the work of a thread that is no member. Errors: std::bad_alloc.
-    [[gnu::cold]] DALLY_FUNCTION open_work* lend_list() {
+    /// Notes that nobody will need the members any more. True if it is for the caller to stop them: no thread but
+    /// members has work open.
+    [[nodiscard, gnu::cold]] DALLY_FUNCTION bool give_up() noexcept {
+      std::lock_guard const lock{mutex};
+      given_up = true;
+      return callers == 0;
+    }
+
+    /// A list for the work of a thread, a caller if it is no member. Errors: std::bad_alloc.
+    [[gnu::cold]] DALLY_FUNCTION open_work* lend_list(bool to_caller) {
       std::lock_guard const lock{mutex};
       refused = false;
       open_work* list = lists;
@@ -203,11 +223,14 @@ class thread_pool {
         list->next = std::exchange(lists, list);
       }
       list->lent = true;
+      callers += to_caller ? 1U : 0U;
       return list;
     }
-    [[gnu::cold]] DALLY_FUNCTION void take_back(open_work& list) noexcept {
+    /// From a caller. True if it is for that to stop the members.
+    [[nodiscard, gnu::cold]] DALLY_FUNCTION bool take_back(open_work& list) noexcept {
       std::lock_guard const lock{mutex};
       list.lent = false;
+      return --callers == 0 && given_up;
     }
 
     [[gnu::cold]] DALLY_FUNCTION bool busy() noexcept {
@@ -215,8 +238,10 @@ class thread_pool {
       return find(anything, nullptr) != nullptr;
     }
 
-    os_mutex mutex;              // guards lists, members, and what changes refused and watcher
+    os_mutex mutex;              // guards lists, members, callers, and what changes refused and watcher
     open_work* lists = nullptr;  // linked; each stays as long as the crew
+    unsigned callers = 0;        // threads that have a list and are no members
+    bool given_up = false;
     std::atomic<bool> stopping{false};
     std::atomic<unsigned> watcher{0};  // the thread that sleeps for a while only, then looks after what wants it
     std::atomic<bool> refused{false};
@@ -232,7 +257,8 @@ class thread_pool {
     static constexpr long shortest_pause = 50'000, longest_pause = 1'000'000;  // ns
 
     [[nodiscard]] bool can_start() const noexcept {
-      return started.load(std::memory_order_relaxed) < size && !refused.load(std::memory_order_relaxed);
+      return started.load(std::memory_order_relaxed) < size && !refused.load(std::memory_order_relaxed) &&
+             !stopping.load(std::memory_order_relaxed);
     }
 
     // Starts the next thread, which takes over the claimed search.
@@ -261,7 +287,7 @@ class thread_pool {
     // Begins counted as a searcher.
     [[gnu::cold]] DALLY_FUNCTION_WITHIN void run(unsigned index) noexcept {
       try {
-        mine_ = lend_list();
+        mine_ = lend_list(false);
       } catch (std::bad_alloc const&) {  // then it asks again when it opens something
       }
       std::timespec pause{};  // how long it sleeps as the watcher
@@ -389,12 +415,49 @@ class thread_pool {
   unsigned size_;
   std::atomic<bool> fences_{process_fence::prepare()};
   std::atomic<unsigned> generation_{process_state::instance().fork_generation()};
+  std::atomic<unsigned> owners_{1};
   crew* crew_ = nullptr;
+};
+
+/// Threads that join open work, search it for something to do, and sleep when there is nothing. Knows no graphs.
+///
+/// Threads  `workers` of them work on one piece of work: the thread that opened it and workers - 1 of the pool, which
+///          are started one at a time when there is something for them
+/// Errors   config_error for 0 workers or more than 4,096. A thread that the system refuses is done without
+/// Cost     an idle pool uses no processor time
+class thread_pool {
+ public:
+  static constexpr unsigned most_workers = pool_threads::most_workers;
+
+  explicit thread_pool(unsigned workers) : threads_{new pool_threads{workers}} {}
+  thread_pool(thread_pool const&) = delete;
+  thread_pool& operator=(thread_pool const&) = delete;
+
+  /// Waits until the threads are through with what they have joined, and joins them. A task of its own may do it: then
+  /// the threads end with the runs that are under way. No thread may open work meanwhile or later.
+  ~thread_pool() {
+    threads_->end();
+    threads_->release();
+  }
+
+  [[nodiscard]] bool busy() const { return threads_->busy(); }
+  [[nodiscard]] unsigned size() const noexcept { return threads_->size(); }
+  [[nodiscard]] bool fences() const noexcept { return threads_->fences(); }
+  [[nodiscard]] unsigned started() const noexcept { return threads_->started(); }
+  bool open(shared_work& work) { return threads_->open(work); }
+  void close(shared_work& work) noexcept { threads_->close(work); }
+  bool notify() noexcept { return threads_->notify(); }
+
+  /// What a run on it retains.
+  [[nodiscard]] pool_threads& shared() const noexcept { return *threads_; }
+
+ private:
+  pool_threads* threads_;
 };
 
 /// The pool of `workers` that everybody in this process shares; started at first need, joined at exit. Null once the
 /// program has begun to destroy its static objects: then callers work alone.
-[[gnu::cold]] inline thread_pool* shared_pool(unsigned workers) {
+[[gnu::cold]] inline pool_threads* shared_pool(unsigned workers) {
   struct entry {
     thread_pool pool;
     entry* next;
@@ -426,10 +489,10 @@ class thread_pool {
     all.generation = state.fork_generation();
   }
   for (entry* e = all.first; e != nullptr; e = e->next) {
-    if (e->pool.size() == workers) return &e->pool;
+    if (e->pool.size() == workers) return &e->pool.shared();
   }
   all.first = new entry{thread_pool{workers}, all.first};
-  return &all.first->pool;
+  return &all.first->pool.shared();
 }
 
 }  // namespace dally

@@ -50,7 +50,9 @@ namespace dally {
 /// execution::claim. Where the system has no such fence, runs go by steps from the beginning.
 class crew_run final : public shared_work {
  public:
-  crew_run(execution& job, thread_pool& pool) : job_{job}, pool_{pool} {}
+  /// Who runs it retains the pool's threads.
+  crew_run(execution& job, pool_threads& pool) : job_{job}, pool_{pool} {}
+  crew_run(execution& job, thread_pool& pool) : crew_run{job, pool.shared()} {}
   crew_run(crew_run const&) = delete;
   crew_run& operator=(crew_run const&) = delete;
   [[gnu::cold]] DALLY_FUNCTION ~crew_run() { delete[] slots_; }
@@ -612,7 +614,7 @@ class crew_run final : public shared_work {
 
   // Small ones first: the nearer a member is to the object's address, the shorter is the code that reads it.
   execution& job_;
-  thread_pool& pool_;
+  pool_threads& pool_;
   bool const frugal_{job_.plan().uses() != nullptr};
   bool const has_here_{job_.plan().has_here()};
   bool const fences_{pool_.fences()};

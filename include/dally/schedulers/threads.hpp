@@ -31,21 +31,35 @@ class threads {
              workers, thread_pool::most_workers);
     }
   }
-  explicit threads(thread_pool& pool) noexcept : workers_{pool.size()}, pool_{&pool} {}
+  explicit threads(thread_pool& pool) noexcept : workers_{pool.size()}, pool_{&pool.shared()} {}
 
   [[nodiscard]] unsigned workers() const { return workers_ != 0 ? workers_ : available_workers(); }
 
   [[gnu::cold]] DALLY_FUNCTION void run(execution& job) const {
     // Where each node waits for the one before it, or one worker does it all, the plan's order is the only one needed.
     unsigned const count = job.plan().is_chain() ? 1 : workers();
-    thread_pool* const pool = count == 1 || pool_ != nullptr ? pool_ : shared_pool(count);
+    pool_threads* const pool = count == 1 || pool_ != nullptr ? pool_ : shared_pool(count);
+    owner const keep{pool_};
     if (count == 1 || pool == nullptr) return job.sweep(0, job.size());
     crew_run{job, *pool}.run();
   }
 
  private:
+  // A task of the run may destroy the pool.
+  struct owner {
+    pool_threads* const of;
+    explicit owner(pool_threads* pool) noexcept : of{pool} {
+      if (of != nullptr) of->retain();
+    }
+    owner(owner const&) = delete;
+    owner& operator=(owner const&) = delete;
+    ~owner() {
+      if (of != nullptr) of->release();
+    }
+  };
+
   unsigned workers_ = 0;
-  thread_pool* pool_ = nullptr;
+  pool_threads* pool_ = nullptr;  // of a thread_pool that is there when a run begins
 };
 
 static_assert(scheduler<threads>);
