@@ -1,5 +1,6 @@
 #pragma once
 
+#include <atomic>
 #include <cstddef>
 #include <memory>
 #include <optional>
@@ -12,6 +13,7 @@
 #include <vector>
 
 #include "dally/config.hpp"
+#include "dally/core/export.hpp"
 #include "dally/core/function.hpp"
 #include "dally/delayed/lazy.hpp"
 #include "dally/delayed/traversal.hpp"
@@ -42,16 +44,15 @@ namespace detail {
 
 /// What last_failure() tells on this thread. On the heap: most failures are never asked for.
 struct noted_failure {
-  static constinit inline thread_local failed_task* last = nullptr;
-  /// Null in programs that never ask: they neither note failures nor contain what that takes.
-  using noter = void (*)(node const* task);
-  static constinit inline noter noting = nullptr;
+  DALLY_EXPORT static constinit inline thread_local failed_task* last = nullptr;
+  /// Whether the process has had a library that calls last_failure(): else failures are not noted.
+  DALLY_EXPORT static constinit inline std::atomic<bool> asked{false};
   [[gnu::cold]] DALLY_FUNCTION ~noted_failure() { delete std::exchange(last, nullptr); }
   /// Notes the task, or that it was none.
   static void note(node const* task) {
-    if (noting != nullptr) noting(task);
+    if (asked.load(std::memory_order_relaxed)) keep(task);
   }
-  [[gnu::cold]] static void keep(node const* task) {
+  DALLY_EXPORT [[gnu::cold, gnu::noinline]] static void keep(node const* task) {
     static thread_local noted_failure forgotten_at_thread_exit;
     static_cast<void>(forgotten_at_thread_exit);
     delete std::exchange(last, nullptr);
@@ -61,7 +62,7 @@ struct noted_failure {
 
 /// Set before main where last_failure is compiled, and only there: that is why both are templates.
 template <class = void>
-inline bool const failures_are_noted = (noted_failure::noting = &noted_failure::keep, true);
+inline bool const failures_are_noted = (noted_failure::asked.store(true, std::memory_order_relaxed), true);
 
 }  // namespace detail
 

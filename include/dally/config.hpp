@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "dally/core/export.hpp"
 #include "dally/core/function.hpp"
 #include "dally/execution/scheduler.hpp"
 #include "dally/schedulers/by_name.hpp"
@@ -29,7 +30,7 @@ class scoped_scheduler {
   }
 
  private:
-  static constinit inline thread_local scoped_scheduler const* innermost_ = nullptr;
+  DALLY_EXPORT static constinit inline thread_local scoped_scheduler const* innermost_ = nullptr;
 
   any_scheduler scheduler_;
   scoped_scheduler const* outer_;

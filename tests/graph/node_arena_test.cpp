@@ -370,7 +370,7 @@ TEST_CASE("a value is its type's own alignment and dies with its last handle, wh
     std::vector<lazy<page>> pages;
     std::vector<lazy<cache_line>> lines;
     for (int i = 0; i < 20; ++i) {
-      pages.push_back(delayed([](page p) { return p; })(page{i}).persist(dally::synchronous{}));
+      pages.push_back(delayed([](page const& p) { return p; })(page{i}).persist(dally::synchronous{}));
       lines.emplace_back(cache_line{i});
     }
     for (int i = 0; i < 20; ++i) {

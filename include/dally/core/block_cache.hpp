@@ -13,17 +13,10 @@
 #include <utility>
 
 #include "dally/core/error.hpp"
+#include "dally/core/export.hpp"
 #include "dally/core/function.hpp"
 #include "dally/core/process.hpp"
 #include "dally/core/text.hpp"
-
-#if defined(__SANITIZE_ADDRESS__)
-#define DALLY_ADDRESS_SANITIZER 1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define DALLY_ADDRESS_SANITIZER 1
-#endif
-#endif
 
 namespace dally {
 
@@ -149,7 +142,7 @@ class block_cache {
 };
 
 namespace detail {
-inline constinit block_cache shared_blocks{};  // needs no destruction
+DALLY_EXPORT inline constinit block_cache shared_blocks{};  // needs no destruction
 }  // namespace detail
 
 inline block_cache& block_cache::instance() noexcept { return detail::shared_blocks; }

@@ -1,6 +1,5 @@
 #pragma once
 
-#include <atomic>
 #include <cerrno>
 #include <stdexcept>
 #include <string>
@@ -39,14 +38,6 @@ namespace detail {
 
 [[noreturn, gnu::cold]] DALLY_FUNCTION void throw_cancelled() {
   throw cancelled{"the run was cancelled before all of its tasks had run: a stop was requested"};
-}
-
-/// throw_cancelled, from when a run may be stopped; null in programs without such runs, which do not contain it.
-inline constinit std::atomic<void (*)()> cancelling{nullptr};
-inline void may_cancel() noexcept {
-  // A constant: there is nothing to publish. Written once: nested runs of all threads come here.
-  if (cancelling.load(std::memory_order_relaxed) == nullptr)
-    cancelling.store(&throw_cancelled, std::memory_order_relaxed);
 }
 
 }  // namespace detail

@@ -5,6 +5,7 @@
 #include <atomic>
 #include <mutex>
 
+#include "dally/core/export.hpp"
 #include "dally/core/function.hpp"
 #include "dally/core/os_mutex.hpp"
 
@@ -36,12 +37,13 @@ class alignas(64) process_state {
 };
 
 namespace detail {
-inline constinit process_state shared_state{};  // needs no destruction
+DALLY_EXPORT inline constinit process_state shared_state{};  // needs no destruction
 }  // namespace detail
 
 inline process_state& process_state::instance() noexcept { return detail::shared_state; }
 
-/// Takes the mutex around every fork, and counts the forks in the child; from when the program or library is loaded.
+/// Takes the mutex around every fork, and counts the forks in the child; from when the program or library is loaded,
+/// until that is unloaded: the system forgets what it had registered.
 struct fork_watch {
   [[gnu::cold]] DALLY_FUNCTION fork_watch() noexcept {
     ::pthread_atfork([] { detail::shared_state.mutex.lock(); }, [] { detail::shared_state.mutex.unlock(); },
@@ -54,7 +56,7 @@ struct fork_watch {
 };
 
 namespace detail {
-inline fork_watch const watch_forks{};
+DALLY_EXPORT inline fork_watch const watch_forks{};
 }  // namespace detail
 
 }  // namespace dally

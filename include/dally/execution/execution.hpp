@@ -49,7 +49,6 @@ class execution {
     if (stop.stop_possible()) {
       stop_token_ = &stop;
       asked_to_stop_ = [](execution const& job) noexcept { return job.stop_token_->stop_requested(); };
-      detail::may_cancel();
     }
     for (observer const* const o : observers) {
       if (o == nullptr)
@@ -443,7 +442,6 @@ class execution {
     outermost_ = outer.outer_ == nullptr ? &outer : outer.outermost_;
     environment_ = outer.environment_;
     scheduler_ = outer.scheduler_;
-    detail::may_cancel();
     // However deep runs are nested, two of them are asked: those between are, when the run in them has ended.
     asked_to_stop_ = [](execution const& job) noexcept {
       return (job.outer_->interrupts_.load(std::memory_order_relaxed) & failing) != 0 || job.outermost_->stopped();
@@ -510,8 +508,7 @@ class execution {
     bool const stop_seen = stopped();
     end_observation(stop_seen ? outcome::skipped : outcome::failed);
     if (interrupted()) stop_on_interrupt::handle();
-    auto* const throw_cancelled = detail::cancelling.load(std::memory_order_relaxed);
-    if (stop_seen && throw_cancelled != nullptr) throw_cancelled();
+    if (stop_seen) detail::throw_cancelled();
     refuse(&throw_saying<error>,
            "the scheduler returned before all %u tasks had run: it must step every node that becomes ready",
            unsigned{size()});

@@ -4,7 +4,7 @@
 #include <csignal>
 #include <mutex>
 
-#include "dally/core/error.hpp"
+#include "dally/core/export.hpp"
 #include "dally/core/process.hpp"
 
 namespace dally {
@@ -19,7 +19,6 @@ class stop_on_interrupt {
   stop_on_interrupt() {
     std::lock_guard const lock{process_state::instance().mutex};
     if (guards_++ != 0) return;
-    detail::may_cancel();
     handled_.store(received_.load(std::memory_order_relaxed), std::memory_order_relaxed);
     struct sigaction action = {};
     action.sa_handler = &received;
@@ -44,7 +43,7 @@ class stop_on_interrupt {
   static void handle() noexcept { handled_.store(received_so_far(), std::memory_order_relaxed); }
 
  private:
-  static void received(int signal) {
+  DALLY_EXPORT static void received(int signal) {
     if (received_.load(std::memory_order_relaxed) != handled_.load(std::memory_order_relaxed)) {
       ::sigaction(SIGINT, &former_, nullptr);
       ::raise(signal);
@@ -54,10 +53,10 @@ class stop_on_interrupt {
   }
 
   static_assert(std::atomic<unsigned>::is_always_lock_free, "used in a signal handler");
-  static inline std::atomic<unsigned> received_{0};
-  static inline std::atomic<unsigned> handled_{0};
-  static inline int guards_ = 0;
-  static inline struct sigaction former_ = {};
+  DALLY_EXPORT static inline std::atomic<unsigned> received_{0};
+  DALLY_EXPORT static inline std::atomic<unsigned> handled_{0};
+  DALLY_EXPORT static inline int guards_ = 0;
+  DALLY_EXPORT static inline struct sigaction former_ = {};
 };
 
 }  // namespace dally

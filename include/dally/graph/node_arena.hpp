@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "dally/core/block_cache.hpp"
+#include "dally/core/export.hpp"
 #include "dally/core/function.hpp"
 #include "dally/core/process.hpp"
 #include "dally/core/unique_number.hpp"
@@ -85,9 +86,9 @@ class node_block {
   friend class node_arena;
 
   class indices;
-  static indices given_;
+  DALLY_EXPORT static indices given_;
 
-  static void recycle(node_block& block) noexcept;
+  DALLY_EXPORT static void recycle(node_block& block) noexcept;
 
   // Nodes allocated less nodes dead; while the arena still allocates here only minus the dead, so never 0 by a death.
   std::atomic<std::int64_t> alive_{0};
@@ -181,7 +182,7 @@ class node_arena {
     node_arena* idle = nullptr;
     node_origin next{};  // of the next arena
   };
-  static registry all_;
+  DALLY_EXPORT static registry all_;
 
   // Gives the arena back when its thread ends.
   struct lease {
@@ -195,7 +196,7 @@ class node_arena {
     }
   };
 
-  [[gnu::cold, gnu::noinline]] static node_arena& adopt() {
+  DALLY_EXPORT [[gnu::cold, gnu::noinline]] static node_arena& adopt() {
     static thread_local lease returned_at_thread_exit;
     static_cast<void>(returned_at_thread_exit);
     std::lock_guard const lock{process_state::instance().mutex};
@@ -264,7 +265,7 @@ class node_arena {
     allocated_ = 0;
   }
 
-  static constinit inline thread_local node_arena* current_ = nullptr;
+  DALLY_EXPORT static constinit inline thread_local node_arena* current_ = nullptr;
 
   std::uintptr_t next_ = 0;
   std::uintptr_t end_ = 0;

@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "dally/core/error.hpp"
+#include "dally/core/export.hpp"
 #include "dally/core/function.hpp"
 #include "dally/core/os_mutex.hpp"
 #include "dally/core/process.hpp"
@@ -151,7 +152,7 @@ class pool_threads {
   class crew;
 
   // Of the calling thread, while it has something open; of a pool's own thread always.
-  static constinit inline thread_local open_work* mine_ = nullptr;
+  DALLY_EXPORT static constinit inline thread_local open_work* mine_ = nullptr;
 
   struct member {
     crew* of;
@@ -278,7 +279,7 @@ class pool_threads {
       return true;
     }
 
-    static void* run_member(void* argument) {
+    DALLY_EXPORT static void* run_member(void* argument) {
       auto& m = *static_cast<member*>(argument);
       m.of->run(m.index);
       return nullptr;
@@ -457,7 +458,7 @@ class thread_pool {
 
 /// The pool of `workers` that everybody in this process shares; started at first need, joined at exit. Null once the
 /// program has begun to destroy its static objects: then callers work alone.
-[[gnu::cold]] inline pool_threads* shared_pool(unsigned workers) {
+DALLY_EXPORT [[gnu::cold, gnu::noinline]] inline pool_threads* shared_pool(unsigned workers) {
   struct entry {
     thread_pool pool;
     entry* next;

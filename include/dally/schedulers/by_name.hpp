@@ -5,7 +5,9 @@
 #include <string>
 
 #include "dally/core/error.hpp"
+#include "dally/core/export.hpp"
 #include "dally/core/function.hpp"
+#include "dally/core/process_list.hpp"
 #include "dally/core/text.hpp"
 #include "dally/execution/scheduler.hpp"
 #include "dally/pool/thread_pool.hpp"
@@ -14,49 +16,34 @@
 
 namespace dally {
 
-/// A scheduler that the environment can choose by its name. Headers that bring a further one hold an object of this
-/// type in an inline variable: it enters the list before main.
+/// A scheduler that the environment can choose by its name.
 ///
 /// Units  `make(0)` stands for the scheduler's own number of workers
+struct scheduler_name {
+  char const* name;
+  any_scheduler (*make)(unsigned workers);
+};
+
+/// The further schedulers of this process, in every library that has one: a name may be there several times.
+DALLY_EXPORT inline constinit process_list<scheduler_name> scheduler_names{};
+
+/// Headers that bring a further scheduler hold an object of this type in an inline variable: it enters the list before
+/// main.
 class named_scheduler {
  public:
-  named_scheduler(char const* name, any_scheduler (*maker)(unsigned workers)) noexcept
-      : name_{name}, make_{maker}, next_{first_} {
-    first_ = this;
-    others = &choose;
-  }
-  named_scheduler(named_scheduler const&) = delete;
-  named_scheduler& operator=(named_scheduler const&) = delete;
+  named_scheduler(char const* name, any_scheduler (*make)(unsigned workers)) noexcept
+      : entry_{scheduler_names, {name, make}} {}
 
   /// The one of that name, or null.
-  [[nodiscard, gnu::cold]] DALLY_FUNCTION static named_scheduler const* find(char const* name) noexcept {
-    named_scheduler const* s = first_;
-    while (s != nullptr && std::strcmp(name, s->name_) != 0) s = s->next_;
-    return s;
+  [[nodiscard, gnu::cold]] DALLY_FUNCTION static scheduler_name const* find(char const* name) noexcept {
+    for (scheduler_name const& known : scheduler_names) {
+      if (std::strcmp(name, known.name) == 0) return &known;
+    }
+    return nullptr;
   }
-  [[nodiscard]] any_scheduler make(unsigned workers) const { return make_(workers); }
-
-  /// Makes one of these, or refuses the name; null where there are none, so that programs do without what that takes.
-  using chooser = any_scheduler (*)(char const* name, unsigned workers, char const* asked_by);
-  static constinit inline chooser others = nullptr;
 
  private:
-  [[gnu::cold]] DALLY_FUNCTION static any_scheduler choose(char const* name, unsigned workers, char const* asked_by) {
-    if (named_scheduler const* const known = find(name)) return known->make(workers);
-    std::string allowed = "\"threads\", \"synchronous\"";
-    for (named_scheduler const* s = first_; s != nullptr; s = s->next_) {
-      allowed = formatted("%s, \"%s\"", allowed.c_str(), s->name_);
-    }
-    refuse(&throw_saying<config_error>, "%sno scheduler \"%s\" in this program: allowed are %s%s", asked_by, name,
-           allowed.c_str(),
-           find("processes") == nullptr ? " and, if <dally/processes.hpp> is included, \"processes\"" : "");
-  }
-
-  static constinit inline named_scheduler const* first_ = nullptr;
-
-  char const* name_;
-  any_scheduler (*make_)(unsigned workers);
-  named_scheduler const* next_;
+  process_list<scheduler_name>::entry entry_;
 };
 
 namespace detail {
@@ -65,11 +52,17 @@ namespace detail {
 [[gnu::cold]] DALLY_FUNCTION_WITHIN any_scheduler named(char const* name, unsigned workers, char const* asked_by) {
   if (std::strcmp(name, "threads") == 0) return workers == 0 ? threads{} : threads{workers};
   if (std::strcmp(name, "synchronous") == 0) return synchronous{};
-  if (named_scheduler::others != nullptr) return named_scheduler::others(name, workers, asked_by);
-  refuse(&throw_saying<config_error>,
-         "%sno scheduler \"%s\" in this program: allowed are \"threads\", \"synchronous\" and, if "
-         "<dally/processes.hpp> is included, \"processes\"",
-         asked_by, name);
+  if (scheduler_name const* const known = named_scheduler::find(name)) return known->make(workers);
+  std::string allowed = "\"threads\", \"synchronous\"";
+  for (scheduler_name const& known : scheduler_names) {
+    if (named_scheduler::find(known.name) == &known) {
+      allowed = formatted("%s, \"%s\"", allowed.c_str(), known.name);
+    }
+  }
+  refuse(
+      &throw_saying<config_error>, "%sno scheduler \"%s\" in this program: allowed are %s%s", asked_by, name,
+      allowed.c_str(),
+      named_scheduler::find("processes") == nullptr ? " and, if <dally/processes.hpp> is included, \"processes\"" : "");
 }
 
 }  // namespace detail

@@ -24,6 +24,7 @@
 #include <vector>
 
 #include "dally/core/error.hpp"
+#include "dally/core/export.hpp"
 #include "dally/core/float_environment.hpp"
 #include "dally/core/function.hpp"
 #include "dally/core/slot.hpp"

@@ -3,7 +3,6 @@
 #include <cxxabi.h>
 
 #include <any>
-#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <exception>
@@ -25,7 +24,9 @@
 #include <variant>
 
 #include "dally/core/error.hpp"
+#include "dally/core/export.hpp"
 #include "dally/core/key.hpp"
+#include "dally/core/process_list.hpp"
 #include "dally/core/text.hpp"
 #include "dally/serialize/archive.hpp"
 #include "dally/serialize/codec.hpp"
@@ -42,7 +43,6 @@ struct exception_type {
   bool (*encode)(archive_writer& out);
   /// Reads one; `inner` is nested in it, unless null.
   std::exception_ptr (*decode)(archive_reader& in, std::exception_ptr const& inner);
-  exception_type const* next = nullptr;
 };
 
 namespace detail {
@@ -255,13 +255,12 @@ inline constexpr auto& known_exceptions =
                std::filesystem::filesystem_error, std::regex_error, error, graph_error, config_error, cancelled,
                archive_error, resource_error, not_serializable, remote_error, killed_worker, task_timeout>;
 
-/// Those of users; only grows.
-inline std::atomic<exception_type const*> users_exceptions{nullptr};
+/// Those of users.
+DALLY_EXPORT inline constinit process_list<exception_type const*> users_exceptions{};
 
 template <class Fits>
 exception_type const* find_exception(Fits const& fits) {
-  // Acquires the entry; partner: the constructor of travelling_exception.
-  for (auto const* e = users_exceptions.load(std::memory_order_acquire); e != nullptr; e = e->next) {
+  for (exception_type const* const e : users_exceptions) {
     if (fits(*e)) return e;
   }
   for (exception_type const* const e : known_exceptions) {
@@ -340,19 +339,13 @@ class travelling_exception {
   static_assert(serializable<E>, "dally: an exception that travels needs a dally::codec");
 
  public:
-  travelling_exception() noexcept : entry_{detail::exception_fields<E>::entry} {
-    entry_.next = detail::users_exceptions.load(std::memory_order_relaxed);
-    // Releases the entry to find_exception.
-    while (!detail::users_exceptions.compare_exchange_weak(entry_.next, &entry_, std::memory_order_release,
-                                                           std::memory_order_relaxed)) {
-    }
-  }
+  travelling_exception() noexcept : entry_{detail::users_exceptions, &detail::exception_fields<E>::entry} {}
   travelling_exception(travelling_exception const&) = delete;
   travelling_exception& operator=(travelling_exception const&) = delete;
   ~travelling_exception() = default;
 
  private:
-  exception_type entry_;
+  process_list<exception_type const*>::entry entry_;
 };
 
 /// Writes an exception: its type, what it says, and what is nested in it, up to 64 deep.

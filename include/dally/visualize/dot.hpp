@@ -14,8 +14,10 @@
 
 #include "dally/core/block_cache.hpp"
 #include "dally/core/error.hpp"
+#include "dally/core/export.hpp"
 #include "dally/core/function.hpp"
 #include "dally/core/key.hpp"
+#include "dally/core/process_list.hpp"
 #include "dally/core/text.hpp"
 #include "dally/delayed/lazy.hpp"
 #include "dally/delayed/traversal.hpp"
@@ -151,7 +153,7 @@ class dot_text final : public picture_sink {
 /// How <dally/visualize.hpp> enters: writes the bytes of a picture.
 using picture_renderer = void (*)(growing_text& to, plan const& graph, visualize_options const& options,
                                   std::string_view format);
-inline constinit picture_renderer render_picture = nullptr;
+DALLY_EXPORT inline constinit process_list<picture_renderer> renderers{};
 
 [[gnu::cold]] DALLY_FUNCTION_WITHIN void draw(std::string_view path, plan const& graph,
                                               visualize_options const& options) {
@@ -164,8 +166,8 @@ inline constinit picture_renderer render_picture = nullptr;
   while (format < 5 && std::strcmp(suffix + 1, formats[format]) != 0) ++format;
   if (format < 2) {
     write_dot(picture, graph, options);
-  } else if (format < 5 && render_picture != nullptr) {
-    render_picture(picture, graph, options, formats[format]);
+  } else if (format < 5 && !renderers.empty()) {
+    (*renderers.begin())(picture, graph, options, formats[format]);
   } else {
     refuse(&throw_saying<config_error>, "\"%s\": %s", file.c_str(),
            format == 5 ? "the suffix says the format; allowed are .dot, .gv, .svg, .png, .pdf"

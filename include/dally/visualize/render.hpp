@@ -10,6 +10,8 @@
 #include <string_view>
 
 #include "dally/core/error.hpp"
+#include "dally/core/export.hpp"
+#include "dally/core/process_list.hpp"
 #include "dally/core/text.hpp"
 #include "dally/graph/plan.hpp"
 #include "dally/visualize/collapse.hpp"
@@ -157,7 +159,7 @@ class graphviz {
   };
 
   // One for the process: what Graphviz holds for each, it does not give back.
-  static GVC_t* context() {
+  DALLY_EXPORT [[gnu::noinline]] static GVC_t* context() {
     static GVC_t* const the_one = ::gvContext();
     if (the_one == nullptr) throw resource_error{"Graphviz does not start", 0};
     return the_one;
@@ -181,11 +183,11 @@ class graphviz {
     throw resource_error{text, 0};
   }
 
-  static constinit inline std::mutex mutex_;
+  DALLY_EXPORT static constinit inline std::mutex mutex_;
   static inline std::string said_;
 };
 
-/// Registers the renderer before main, once for the whole program.
-inline bool const graphviz_is_here = (render_picture = &graphviz::render, true);
+/// Registers the renderer before main.
+inline process_list<picture_renderer>::entry const graphviz_is_here{renderers, &graphviz::render};
 
 }  // namespace dally::detail
