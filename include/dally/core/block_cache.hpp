@@ -1,7 +1,5 @@
 #pragma once
 
-#include <sys/mman.h>
-
 #include <bit>
 #include <cerrno>
 #include <cstddef>
@@ -17,6 +15,7 @@
 #include "dally/core/function.hpp"
 #include "dally/core/process.hpp"
 #include "dally/core/text.hpp"
+#include "dally/os/memory.hpp"
 
 namespace dally {
 
@@ -67,24 +66,14 @@ class block_cache {
 
   /// Makes a huge page of a block that is in use, if the system can (Linux 6.1): for one that proves to be filled.
   static void make_huge(void* block) noexcept {
-#if defined(__linux__)
-    constexpr int collapse = 25;  // MADV_COLLAPSE, which older headers do not name; older kernels refuse it
     int const error = errno;
-    ::madvise(block, block_bytes, collapse);
+    os::advise(block, block_bytes, os::advice::collapse);
     errno = error;
-#else
-    static_cast<void>(block);
-#endif
   }
 
   /// Touches all pages of memory that will be written, before anybody waits for it, if the system can (Linux 5.14).
   [[gnu::cold]] DALLY_FUNCTION static void touch(void* memory, std::size_t bytes) noexcept {
-#if defined(__linux__)
-    constexpr int populate_write = 23;  // MADV_POPULATE_WRITE
-    ::madvise(memory, bytes, populate_write);
-#else
-    static_cast<void>(memory), static_cast<void>(bytes);
-#endif
+    os::advise(memory, bytes, os::advice::populate_write);
   }
 
   /// Gives all spare memory back to the system: after a large graph, before something else that is large.
@@ -120,21 +109,19 @@ class block_cache {
   [[gnu::cold]] DALLY_FUNCTION_WITHIN static void* map(std::size_t bytes, std::size_t filled) {
     // Map one block more than asked and cut both ends off: mmap aligns to pages only.
     std::size_t const mapped = bytes + block_bytes;
-    void* const raw = ::mmap(nullptr, mapped, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    if (raw == MAP_FAILED) refuse(&throw_refused, "the system refused %zu bytes of memory for a graph", bytes);
+    void* const raw = os::map(mapped);
+    if (raw == nullptr) refuse(&throw_refused, "the system refused %zu bytes of memory for a graph", bytes);
     auto const first = reinterpret_cast<std::uintptr_t>(raw);
     std::uintptr_t const aligned = (first + block_bytes - 1) & ~(std::uintptr_t{block_bytes} - 1);
-    if (aligned != first) ::munmap(raw, aligned - first);
+    if (aligned != first) os::unmap(raw, aligned - first);
     if (std::size_t const tail = first + mapped - (aligned + bytes); tail != 0) {
-      ::munmap(reinterpret_cast<void*>(aligned + bytes), tail);
+      os::unmap(reinterpret_cast<void*>(aligned + bytes), tail);
     }
     auto* const memory = reinterpret_cast<void*>(aligned);
-#if defined(MADV_HUGEPAGE)
-    if (filled != 0) ::madvise(memory, filled, MADV_HUGEPAGE);  // a wish: whatever comes of it, the memory serves
-#endif
+    if (filled != 0) os::advise(memory, filled, os::advice::huge_pages);  // whatever comes of it, the memory serves
     return memory;
   }
-  static void unmap(void* memory, std::size_t bytes) noexcept { ::munmap(memory, bytes); }
+  static void unmap(void* memory, std::size_t bytes) noexcept { os::unmap(memory, bytes); }
 #endif
 
   spare_run* spare_[size_classes]{};

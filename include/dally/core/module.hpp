@@ -1,7 +1,5 @@
 #pragma once
 
-#include <dlfcn.h>
-
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
@@ -10,6 +8,7 @@
 #include "dally/core/key.hpp"
 #include "dally/core/symbol.hpp"
 #include "dally/core/token.hpp"
+#include "dally/os/modules.hpp"
 
 namespace dally::detail {
 
@@ -19,8 +18,8 @@ namespace dally::detail {
 /// Source  the ELF note NT_GNU_BUILD_ID, read where the loader has mapped it
 [[gnu::cold]] DALLY_FUNCTION token place_in_build(void const* object) {
   token_hash hash;
-  Dl_info module{};
-  if (::dladdr(object, &module) == 0 || module.dli_fbase == nullptr) {
+  os::module_place module{};
+  if (!os::find_module(object, module) || module.dli_fbase == nullptr) {
     hash.add_number(reinterpret_cast<std::uintptr_t>(object));  // a static program: always at the same address
     return hash.digest();
   }

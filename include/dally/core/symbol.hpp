@@ -1,14 +1,11 @@
 #pragma once
 
 #include <cxxabi.h>
-#include <dlfcn.h>
-#include <fcntl.h>
-#include <sys/types.h>
-#include <unistd.h>
 
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <cstdio>
 #include <cstdlib>
 #include <cstring>
 #include <string>
@@ -16,6 +13,7 @@
 
 #include "dally/core/function.hpp"
 #include "dally/core/text.hpp"
+#include "dally/os/modules.hpp"
 
 namespace dally {
 
@@ -291,14 +289,15 @@ class elf_file {
  public:
   static constexpr std::size_t longest_name = 8192;  // of a symbol, with its '\0': of longer ones nothing is known
 
-  [[gnu::cold]] DALLY_FUNCTION explicit elf_file(char const* path) noexcept
-      : descriptor_{::open(path, O_RDONLY | O_CLOEXEC)} {
+  [[gnu::cold]] DALLY_FUNCTION explicit elf_file(char const* path) noexcept : file_{std::fopen(path, "re")} {
+    if (file_ == nullptr) return;
+    std::setvbuf(file_, nullptr, _IONBF, 0);  // what is read is read once
     constexpr unsigned char native_class = sizeof(void*) == 8 ? 2 : 1;
     readable_ = read(0, &header_, sizeof header_) && std::memcmp(header_.ident, "\177ELF", 4) == 0 &&
                 header_.ident[4] == native_class;
   }
   ~elf_file() {
-    if (descriptor_ >= 0) ::close(descriptor_);
+    if (file_ != nullptr) std::fclose(file_);
   }
   elf_file(elf_file const&) = delete;
   elf_file& operator=(elf_file const&) = delete;
@@ -348,10 +347,10 @@ class elf_file {
   }
 
  private:
-  /// Reads up to `size` bytes; returns how many there were. What does not fit off_t is negative, and refused.
+  /// Reads up to `size` bytes; returns how many there were. What does not fit a long is negative, and refused.
   std::size_t read_some(std::uintptr_t offset, void* to, std::size_t size) const noexcept {
-    auto const got = ::pread(descriptor_, to, size, static_cast<off_t>(offset));
-    return got < 0 ? 0 : static_cast<std::size_t>(got);
+    if (std::fseek(file_, static_cast<long>(offset), SEEK_SET) != 0) return 0;
+    return std::fread(to, 1, size, file_);
   }
   [[gnu::cold]] DALLY_FUNCTION bool read(std::uintptr_t offset, void* to, std::size_t size) const noexcept {
     return read_some(offset, to, size) == size;
@@ -409,14 +408,14 @@ class elf_file {
     return length < got ? length : 0;
   }
 
-  int descriptor_;
+  std::FILE* file_;
   bool readable_ = false;
   elf_header header_{};
 };
 
 /// The symbol of the function at exactly `address` in the symbol table of its module's file, read into `name`, or an
 /// empty text.
-[[gnu::cold]] DALLY_FUNCTION_WITHIN char const* symbol_in_file(void const* address, Dl_info const& module,
+[[gnu::cold]] DALLY_FUNCTION_WITHIN char const* symbol_in_file(void const* address, os::module_place const& module,
                                                                char (&name)[elf_file::longest_name]) noexcept {
   // The program's own path may be relative, or gone; the kernel's link to it is neither.
   char const* path = "/proc/self/exe";
@@ -436,8 +435,8 @@ class elf_file {
 /// What function_name answers at the first call for an address.
 [[gnu::cold]] DALLY_FUNCTION std::string find_function_name(void const* address) {
   if (address == nullptr) return {};
-  Dl_info module{};
-  [[maybe_unused]] bool const in_module = ::dladdr(address, &module) != 0;
+  os::module_place module{};
+  [[maybe_unused]] bool const in_module = os::find_module(address, module);
   char const* symbol = module.dli_saddr == address ? module.dli_sname : nullptr;
 #ifdef __linux__
   if (!in_module) module.dli_fbase = const_cast<char*>(&module_start);  // a static program's loader knows no modules

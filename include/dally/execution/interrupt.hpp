@@ -1,11 +1,11 @@
 #pragma once
 
 #include <atomic>
-#include <csignal>
 #include <mutex>
 
 #include "dally/core/export.hpp"
 #include "dally/core/process.hpp"
+#include "dally/os/signals.hpp"
 
 namespace dally {
 
@@ -20,18 +20,14 @@ class stop_on_interrupt {
     std::lock_guard const lock{process_state::instance().mutex};
     if (guards_++ != 0) return;
     handled_.store(received_.load(std::memory_order_relaxed), std::memory_order_relaxed);
-    struct sigaction action = {};
-    action.sa_handler = &received;
-    action.sa_flags = SA_RESTART;
-    ::sigemptyset(&action.sa_mask);
-    ::sigaction(SIGINT, &action, &former_);
+    former_.replace(os::interrupt_signal, &received);
   }
   stop_on_interrupt(stop_on_interrupt const&) = delete;
   stop_on_interrupt& operator=(stop_on_interrupt const&) = delete;
   ~stop_on_interrupt() {
     std::lock_guard const lock{process_state::instance().mutex};
     if (--guards_ != 0) return;
-    ::sigaction(SIGINT, &former_, nullptr);
+    former_.restore(os::interrupt_signal);
     handled_.store(received_.load(std::memory_order_relaxed), std::memory_order_relaxed);
   }
 
@@ -43,10 +39,10 @@ class stop_on_interrupt {
   static void handle() noexcept { handled_.store(received_so_far(), std::memory_order_relaxed); }
 
  private:
-  DALLY_EXPORT static void received(int signal) {
+  DALLY_EXPORT static void received(int number) {
     if (received_.load(std::memory_order_relaxed) != handled_.load(std::memory_order_relaxed)) {
-      ::sigaction(SIGINT, &former_, nullptr);
-      ::raise(signal);
+      former_.restore(os::interrupt_signal);
+      os::raise_signal(number);
       return;
     }
     received_.fetch_add(1, std::memory_order_relaxed);
@@ -56,7 +52,7 @@ class stop_on_interrupt {
   DALLY_EXPORT static inline std::atomic<unsigned> received_{0};
   DALLY_EXPORT static inline std::atomic<unsigned> handled_{0};
   DALLY_EXPORT static inline int guards_ = 0;
-  DALLY_EXPORT static inline struct sigaction former_ = {};
+  DALLY_EXPORT static inline constinit os::replaced_handler former_{};
 };
 
 }  // namespace dally

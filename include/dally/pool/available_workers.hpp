@@ -1,7 +1,6 @@
 #pragma once
 
 #include <sched.h>
-#include <unistd.h>
 
 #include <cstddef>
 #include <cstdio>
@@ -9,6 +8,7 @@
 #include <cstring>
 
 #include "dally/core/function.hpp"
+#include "dally/os/files.hpp"
 
 namespace dally {
 
@@ -115,8 +115,7 @@ namespace detail {
     return static_cast<unsigned>(count);
   }
 #endif
-  auto const online = ::sysconf(_SC_NPROCESSORS_ONLN);
-  return online > 0 ? static_cast<unsigned>(online) : 0;
+  return os::online_cpus();
 }
 
 [[gnu::cold]] DALLY_FUNCTION_WITHIN unsigned count_workers() noexcept {

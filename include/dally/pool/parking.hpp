@@ -1,14 +1,11 @@
 #pragma once
 
-#include <linux/futex.h>
-#include <sys/syscall.h>
-#include <unistd.h>
-
 #include <atomic>
 #include <cstdint>
 #include <ctime>
 
 #include "dally/core/function.hpp"
+#include "dally/os/system_call.hpp"
 
 namespace dally {
 
@@ -27,7 +24,7 @@ class parking {
       if (tokens == 0) {
         if (waited && most != nullptr) return false;
         // Returns at once if a release came in between: the kernel compares again. Woken for nothing, we look again.
-        ::syscall(SYS_futex, word(), FUTEX_WAIT_PRIVATE, 0U, most, nullptr, 0);
+        os::system_call(SYS_futex, word(), os::futex_wait_private, 0U, most, nullptr, 0);
         waited = true;
         tokens = tokens_.load(std::memory_order_relaxed);
         continue;
@@ -43,7 +40,7 @@ class parking {
   void release() noexcept {
     // Releases what this thread wrote to the thread that takes the token.
     tokens_.fetch_add(1, std::memory_order_release);
-    ::syscall(SYS_futex, word(), FUTEX_WAKE_PRIVATE, 1, nullptr, nullptr, 0);
+    os::system_call(SYS_futex, word(), os::futex_wake_private, 1, nullptr, nullptr, 0);
   }
 
  private:

@@ -1,8 +1,6 @@
 #pragma once
 
-#include <linux/membarrier.h>
-#include <sys/syscall.h>
-#include <unistd.h>
+#include "dally/os/system_call.hpp"
 
 namespace dally {
 
@@ -17,11 +15,11 @@ namespace process_fence {
 
 /// Whether pass() will do; for the process and its forks. False where the system has no such call, or forbids it.
 inline bool prepare() noexcept {
-  return ::syscall(SYS_membarrier, MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED, 0, 0) == 0;
+  return os::system_call(SYS_membarrier, os::membarrier_register_private_expedited, 0, 0) == 0;
 }
 
 /// False, and of no effect, if the system has begun to forbid it.
-inline bool pass() noexcept { return ::syscall(SYS_membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED, 0, 0) == 0; }
+inline bool pass() noexcept { return os::system_call(SYS_membarrier, os::membarrier_private_expedited, 0, 0) == 0; }
 
 }  // namespace process_fence
 }  // namespace dally

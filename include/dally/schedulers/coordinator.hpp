@@ -502,7 +502,7 @@ class coordinator {
       charge(n, s.index + 1, since, !end.breached && end.overdue != 0, was_locked, how);
     }
     if (charged || end.overdue != 0) return;
-    if (++idle_deaths_ > 4 * std::max(crew_.most(), 1U)) {
+    if (++idle_deaths_ > 4 * std::max<unsigned>(crew_.most(), 1)) {
       throw resource_error{
           joined({decimal(idle_deaths_), " workers in a row died before they had done any task: the last ",
                   attempts::text_of(how)}),

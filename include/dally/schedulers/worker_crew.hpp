@@ -388,8 +388,8 @@ class worker_crew {
     claim_tables_ = shared_mapping{allowed_ * sizeof(claim_table), PROT_READ | PROT_WRITE};
     statuses_ = std::make_unique<status_page>(allowed_);
     if (!wants_arenas_) return;
-    unsigned wanted = std::min(allowed_, most_arenas);
-    if (is_pool()) wanted = std::min(2 * wanted + 1, descriptor_limit() / 4);  // workers take some, too
+    unsigned wanted = std::min<unsigned>(allowed_, most_arenas);
+    if (is_pool()) wanted = std::min<unsigned>(2 * wanted + 1, descriptor_limit() / 4);  // workers take some, too
     for (unsigned k = 0; k < wanted && add_arena(); ++k) {
     }
   }

@@ -1,8 +1,5 @@
 #pragma once
 
-#include <sys/stat.h>
-#include <unistd.h>
-
 #include <cerrno>
 #include <cstddef>
 #include <cstdint>
@@ -22,6 +19,7 @@
 #include "dally/delayed/lazy.hpp"
 #include "dally/delayed/traversal.hpp"
 #include "dally/graph/plan.hpp"
+#include "dally/os/files.hpp"
 #include "dally/visualize/collapse.hpp"
 #include "dally/visualize/picture.hpp"
 
@@ -116,9 +114,7 @@ class dot_text final : public picture_sink {
 ///
 /// Errors  config_error for a path that cannot be written, resource_error when the disk refuses; no file is left
 [[gnu::cold]] DALLY_FUNCTION_WITHIN void write_file(char const* path, std::string_view text) {
-  struct stat existing = {};
-  // What is no file, a pipe or a device, cannot be replaced and is written to.
-  bool const special = ::stat(path, &existing) == 0 && !S_ISREG(existing.st_mode);
+  bool const special = os::is_special(path);  // cannot be replaced, and is written to
   // What a link leads to is replaced, not the link.
   struct freed {
     char* text;
@@ -127,7 +123,7 @@ class dot_text final : public picture_sink {
   char const* const target = real.text != nullptr ? real.text : path;
   growing_text beside;
   std::FILE* file = nullptr;
-  auto number = static_cast<unsigned>(::getpid());
+  auto number = static_cast<unsigned>(os::process_id());
   do {
     beside.clear();
     beside.print(special ? "%s" : "%s.%u", target, number++);
@@ -144,7 +140,7 @@ class dot_text final : public picture_sink {
     if (special || std::rename(beside.c_str(), target) == 0) return;
     failed = errno;
   }
-  if (opened && !special) ::unlink(beside.c_str());
+  if (opened && !special) std::remove(beside.c_str());
   errno = failed;
   refuse(opened ? &throw_refused : &throw_saying<config_error>,
          opened ? "writing \"%s\" failed: %s" : "cannot write \"%s\": %s", path, std::strerror(failed));
