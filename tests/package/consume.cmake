@@ -4,7 +4,8 @@
 #   cmake -DCONSUMER=tests/package/find_package -DLIBRARIES="dally;graphviz" -DVERSION=0.1.0 -DDALLY_SOURCE=. \
 #         -DDALLY_BUILD=build -DWORK=dir -DGENERATOR=Ninja -DCOMPILER=g++ -P consume.cmake
 #
-# Instead of a folder with a project CONSUMER may be `pkg_config`, or `plain`: the compiler's command line alone.
+# Instead of a folder with a project CONSUMER may be `pkg_config`, or `plain`: the compiler's command line alone. The
+# folder exported_library holds two projects: a library that is installed itself, and who uses it.
 cmake_policy(VERSION 3.24)
 
 function(step)
@@ -61,6 +62,33 @@ if(CONSUMER STREQUAL "pkg_config")
     separate_arguments(libraries UNIX_COMMAND "${output}")
     step(${compile} ${flags} "${sources}/consumer_${library}.cpp" ${libraries} -o "${WORK}/consumer_${library}")
     run("${WORK}/consumer_${library}")
+  endforeach()
+  return()
+endif()
+
+cmake_path(GET CONSUMER FILENAME name)
+if(name STREQUAL "exported_library")
+  set(configure "${CMAKE_COMMAND}" -G "${GENERATOR}" -DCMAKE_BUILD_TYPE=Debug --no-warn-unused-cli
+                "-DCMAKE_CXX_COMPILER=${COMPILER}" "-DDALLY_SOURCE=${DALLY_SOURCE}")
+  foreach(as_folder IN ITEMS ON OFF)
+    set(there "${WORK}/as_folder_${as_folder}")
+    step(${configure} -S "${CONSUMER}/library" -B "${there}/library" "-DCMAKE_PREFIX_PATH=${WORK}/prefix"
+         "-DDALLY_AS_FOLDER=${as_folder}")
+    step("${CMAKE_COMMAND}" --build "${there}/library")
+    step("${CMAKE_COMMAND}" --install "${there}/library" --prefix "${there}/prefix")
+    if(EXISTS "${there}/prefix/include/dally")
+      message(FATAL_ERROR "dally was installed with a library that had not asked for it")
+    endif()
+    set(prefixes "${there}/prefix")
+    if(as_folder)
+      step("${CMAKE_COMMAND}" --install "${there}/library" --prefix "${there}/prefix" --component dally)
+    else()
+      string(APPEND prefixes "$<SEMICOLON>${WORK}/prefix")
+    endif()
+    string(REPLACE "$<SEMICOLON>" "\\;" prefixes "${prefixes}")
+    step(${configure} -S "${CONSUMER}/user" -B "${there}/user" "-DCMAKE_PREFIX_PATH=${prefixes}")
+    step("${CMAKE_COMMAND}" --build "${there}/user")
+    run("${there}/user/user")
   endforeach()
   return()
 endif()

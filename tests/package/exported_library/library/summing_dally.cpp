@@ -1,0 +1,3 @@
+#include "summing.hpp"
+
+dally::lazy<int> sum_header_only(dally::lazy<int> const& a, dally::lazy<int> const& b) { return a + b; }
