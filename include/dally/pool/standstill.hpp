@@ -1,9 +1,7 @@
 #pragma once
 
-#include <fcntl.h>
 #include <pthread.h>
 #include <time.h>
-#include <unistd.h>
 
 #include <chrono>
 #include <cstdint>
@@ -58,11 +56,10 @@ class standstill {
     char text[96];  // a path, then the beginning of "NUMBER (NAME) STATE ..."
     // Linux makes a thread's clock of its number: clock_getcpuclockid(3).
     std::snprintf(text, sizeof text, "/proc/self/task/%d/stat", ~(clock >> 3));
-    int const file = ::open(text, O_RDONLY | O_CLOEXEC);
-    if (file < 0) return false;
-    ssize_t const length = ::read(file, text, sizeof text - 1);
-    ::close(file);
-    text[length < 0 ? 0 : length] = '\0';
+    std::FILE* const file = std::fopen(text, "re");
+    if (file == nullptr) return false;
+    text[std::fread(text, 1, sizeof text - 1, file)] = '\0';
+    std::fclose(file);
     char const* const name_end = std::strrchr(text, ')');
     return name_end != nullptr && std::strncmp(name_end, ") R", 3) == 0;
   }
