@@ -71,6 +71,9 @@ mutant LEAVES_UNLOCKED
 mutant NOT_RELEASED
 mutant NO_LOOK_AT_MARKS
 mutant HELD_IS_READY
+mutant REST_IS_AN_ERROR
+mutant NOT_WAITED_FOR
+mutant OTHER_NOT_RELEASED
 
 model=wake_up
 right "${steps[@]}"

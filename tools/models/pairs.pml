@@ -1,9 +1,13 @@
-/* Two workers that share a stretch of the plan's order, in include/dally/schedulers/crew_run.hpp, and how such a run goes
- * over to steps: each node is run once and released once, and the run comes to its end. tools/check_models.sh checks it.
+/* Two workers that share a stretch of the plan's order, in include/dally/schedulers/crew_run.hpp, how the caller takes it
+ * back, and how such a run goes over to steps: each node is run once and released once, and the run comes to its end.
+ * tools/check_models.sh checks it.
  *
  * The stretch is two chunks of EACH nodes, the caller's and then the partner's, whose last node takes the results of all
- * others. Anybody may find, at any time, that the other does not come any further, and go over; making the join counters
- * may fail for want of memory. After that the caller takes what is ready; whoever was running a node then releases it.
+ * others. Anybody may find, at any time, that the other does not come any further. The partner then gives its share up;
+ * the caller recalls it, or withdraws what it has only offered, waits until the partner has left, and runs the rest of both
+ * shares. A pool thread may go over to steps at any time, the caller while it waits for its partner; making the join
+ * counters may fail for want of memory. After that the caller takes what is ready; whoever was running a node then
+ * releases it.
  *
  * Sequentially consistent, as Spin is: each access to a shared variable is one step. But for claims: a claim is a store
  * and a load after it, and the store stays with the claiming thread for a while, until its next store or a fence in all
@@ -11,7 +15,7 @@
  *
  *   partner              partner_; claimed, taken: parts_[].claims, claiming: the same with what only its writer sees
  *   below, held          parts_[].done and .held
- *   going_over           the mutex; stepping: stepping_
+ *   going_over           the mutex; stepping: stepping_; all_run: the caller has claimed the end of the plan
  *   ready, waits, ended  execution: ready nodes, the join counter of the last node, whether that has been released
  */
 
@@ -21,7 +25,8 @@
 #define any_ready (ready[0] || ready[1] || ready[2] || ready[3])
 #define NONE 255
 
-mtype = { unwanted, wanted, here, shares }
+mtype = { unwanted, wanted, here, offered, shares, recalled }
+mtype = { complete, given_up, broken } /* share_end */
 mtype partner = wanted;
 byte claimed[2];
 byte claiming[2];
@@ -29,11 +34,12 @@ bool taken[2];
 byte below[2];
 bool going_over;
 bool stepping;
+bool all_run;
 byte held[2] = NONE;
 bool ready[NODES];
 byte waits;
 bool ended;
-bool complete[NODES]; /* its result is there */
+bool result[NODES]; /* is there */
 bool in_vain; /* memory was wanting once */
 byte runs[NODES];
 byte released[NODES];
@@ -44,9 +50,9 @@ inline run_node(what) {
   atomic {
     runs[what]++;
     assert(runs[what] == 1);
-    assert(what != LAST || (complete[0] && complete[1] && complete[2]))
+    assert(what != LAST || (result[0] && result[1] && result[2]))
   }
-  complete[what] = true
+  result[what] = true
 }
 
 /* execution::release_dependents */
@@ -89,7 +95,7 @@ inline take_from(odd) {
 inline go_over() {
   lock();
   if
-  :: stepping -> going_over = false
+  :: stepping || all_run -> going_over = false
   :: else ->
     taken[0] = true;
     taken[1] = true;
@@ -109,22 +115,22 @@ inline go_over() {
     :: true ->
       atomic { /* execution::prepare_steps */
         waits = 0;
-        node = 0;
+        i = 0;
         do
-        :: node == LAST -> break
-        :: node < LAST ->
-          first = node / EACH;
+        :: i == LAST -> break
+        :: i < LAST ->
+          first = i / EACH;
           if
-          :: node < done[first] -> skip
+          :: i < done[first] -> skip
           :: else ->
             waits++;
 #ifdef HELD_IS_READY
-            ready[node] = true
+            ready[i] = true
 #else
-            ready[node] = node != held[first]
+            ready[i] = i != held[first]
 #endif
           fi;
-          node++
+          i++
         od;
         if
         :: LAST < done[1] -> ended = true
@@ -137,76 +143,74 @@ inline go_over() {
   fi
 }
 
-/* crew_run::run_share, with execution::sweep_while: ok unless the run has gone over to steps. */
-inline run_share(odd) {
-  ok = true;
-  node = odd * EACH;
+/* ok if it has. */
+inline has_gone_over(odd, n) {
+  lock();
+  ok = stepping;
+  if
+  :: ok
+  :: else -> atomic { claiming[odd] = n; claimed[odd] = n }
+  fi;
+  going_over = false;
+  if
+#ifdef NOT_RELEASED
+  :: false
+#else
+  :: ok && held[odd] != NONE ->
+    mine = held[odd];
+    held[odd] = NONE;
+#ifndef HELD_HAS_RUN
+    if
+    :: mine == n -> run_node(mine)
+    :: else
+    fi;
+#endif
+    release(mine)
+#endif
+  :: else
+  fi
+}
+
+/* crew_run::run_chunk with execution::sweep_while: from `node` on; sets `how`. */
+inline run_chunk(odd) {
+  how = complete;
+  claiming[odd] = node;
+  if
+  :: claimed[odd] = node
+  :: true
+  fi;
   do
   :: node == (odd + 1) * EACH -> break
   :: else ->
-    do /* execution::inputs_come */
-    :: node != LAST || below[0] == EACH -> break
-    :: node == LAST && below[0] < EACH ->
-      mine = node;
-      go_over();
-      node = mine;
-      ok = !stepping;
+    if /* execution::inputs_come */
+    :: node != LAST || below[0] == EACH ->
+      claiming[odd] = node + 1;
       if
-      :: ok
-      :: else -> break
-      fi
-    od;
-    if
-    :: !ok -> break
-    :: else
+      :: claimed[odd] = node + 1
+      :: true
+      fi;
+      ok = !taken[odd]
+    :: node == LAST && below[0] < EACH -> ok = false
     fi;
-    claiming[odd] = node + 1;
-    if
-    :: claimed[odd] = node + 1
-    :: true
-    fi;
-    ok = !taken[odd];
     if
     :: ok ->
       run_node(node);
       node++;
       claimed[odd] = claiming[odd];
       below[odd] = node
-    :: else -> /* has_gone_over */
-      lock();
-      ok = !stepping;
-      if
-      :: ok -> atomic { claiming[odd] = node; claimed[odd] = node }
-      :: else
-      fi;
-      going_over = false;
-      if
-      :: ok
-      :: else -> break
-      fi
+    :: else ->
+      has_gone_over(odd, node);
+      how = (ok -> broken : given_up);
+      break
     fi
   od
 }
 
-/* The rest of has_gone_over, with `node` the worker's next. */
-inline release_held(odd) {
-  if
-  :: held[odd] != NONE ->
-#ifndef HELD_HAS_RUN
-    if
-    :: held[odd] == node -> run_node(node)
-    :: else
-    fi;
-#endif
-    release(held[odd])
-  :: else
-  fi
-}
-
 active proctype caller() {
-  byte node, mine, first, end;
+  byte node, mine, first, end, i, part;
   byte done[2], next[2];
   bool ok;
+  mtype how;
 
   if
   :: partner == here
@@ -223,7 +227,7 @@ active proctype caller() {
     atomic {
       ok = partner == here;
       if
-      :: ok -> partner = shares
+      :: ok -> partner = offered
       :: else
       fi
     }
@@ -233,27 +237,71 @@ active proctype caller() {
     :: else -> goto over /* it has left; the caller runs all by itself */
     fi
   fi;
-  run_share(0);
+
+  /* run_stretch */
+  node = 0;
+  run_chunk(0);
+  if
+  :: how == broken -> goto steps
+  :: else
+  fi;
+  /* partner_leaves_share */
+  if
+  :: partner != offered && partner != shares
+  :: true -> /* it takes long */
+    atomic {
+      if
+      :: partner == offered -> partner = here
+      :: partner == shares -> partner = recalled
+      :: else
+      fi
+    }
+  fi;
+#ifndef NOT_WAITED_FOR
   do
-  :: !ok -> break
-  :: ok && partner != shares -> break
-  :: ok && partner == shares -> /* it takes long */
-    go_over();
-    ok = !stepping
+  :: partner != recalled -> break
+  :: partner == recalled && !taken[0] -> go_over()
+  :: partner == recalled && taken[0] ->
+    has_gone_over(0, claimed[0]);
+    if
+    :: ok -> goto steps
+    :: else
+    fi
   od;
+#endif
+  /* run_rest */
+  part = 0;
+  do
+  :: part == 2 -> break
+  :: part < 2 && below[part] == (part + 1) * EACH -> part++
+  :: part < 2 && below[part] < (part + 1) * EACH ->
+#ifdef REST_IS_AN_ERROR
+    assert(!result[EACH]);
+#endif
+    node = below[part];
+    run_chunk(part);
+    if
+    :: how == broken ->
+#ifndef OTHER_NOT_RELEASED
+      has_gone_over(1 - part, claimed[1 - part]);
+#endif
+      goto steps
+    :: else
+    fi
+  od;
+  lock();
+  ok = stepping;
+  all_run = !stepping;
+  going_over = false;
   if
-  :: ok ->
-    lock();
-    ok = !stepping;
-    going_over = false
+  :: !ok -> goto finished
   :: else
   fi;
-  if
-  :: ok -> goto finished
-  :: else
-  fi;
-steps:
-  release_held(0);
+#ifndef OTHER_NOT_RELEASED
+  has_gone_over(1, claimed[1]);
+#endif
+steps: /* run_alone, when go_on_in_pairs has returned false */
+  has_gone_over(0, claimed[0]);
   do
   :: ended -> break
   :: atomic {
@@ -277,57 +325,65 @@ finished:
   assert(!stepping);
 #endif
 over:
+  all_run = true;
   partner = unwanted
 }
 
+/* crew_run::be_partner */
 active proctype pool_thread() {
   byte node, mine, first, end;
-  byte done[2], next[2];
-  bool ok, stopped;
-  bool left;
+  bool ok, leaves;
+  mtype how;
 
   atomic { partner == wanted -> partner = here }
   do
-  :: stepping -> break
-  :: !stepping ->
+  :: stepping || leaves -> break
+  :: !stepping && !leaves ->
     if
-    :: partner == unwanted -> left = true; break
-    :: partner == shares && !stopped ->
-      run_share(1);
-      stopped = !ok;
+    :: partner == unwanted -> leaves = true
+    :: atomic { partner == here -> partner = unwanted }; leaves = true /* not needed for a while */
+    :: atomic { partner == offered -> partner = shares };
       if
-      :: ok -> partner = here
-      :: else
-      fi
-    :: partner == here -> /* not needed for a while */
-#ifndef LEAVES_UNLOCKED
-      lock();
-#endif
-      atomic {
-        ok = !stepping && partner == here;
+      :: partner != shares -> how = given_up
+      :: partner == shares ->
+        node = EACH;
+        run_chunk(1)
+      fi;
+      if
+      :: how == broken -> leaves = true
+      :: else -> /* leave_share */
+        leaves = how == given_up;
+#ifdef LEAVES_UNLOCKED
+        ok = stepping;
         if
-        :: ok -> partner = unwanted
+        :: ok
+        :: else -> partner = (leaves -> unwanted : here)
+        fi;
+#else
+        lock();
+        ok = stepping;
+        if
+        :: ok
+        :: else -> partner = (leaves -> unwanted : here)
+        fi;
+        going_over = false;
+#endif
+        if
+        :: ok -> has_gone_over(1, NODES); leaves = true
         :: else
         fi
-      }
-#ifndef LEAVES_UNLOCKED
-      going_over = false;
-#endif
-      if
-      :: ok -> left = true; break
-      :: else
       fi
-    :: partner == here
-    :: partner == shares && stopped
     fi
-  od;
+  od
+}
+
+/* Finds the caller held up. */
+active proctype watcher() {
+  byte first, end, i;
+  byte done[2], next[2];
+
   if
-  :: left
-  :: else ->
-#ifndef NOT_RELEASED
-    release_held(1)
-#else
-    skip
-#endif
+  :: go_over()
+  :: true
   fi
 }
