@@ -15,11 +15,15 @@
 
 namespace dally {
 
+namespace detail {
+template <class S>
+concept runs_jobs = requires(std::remove_cvref_t<S>& s, execution& job) { s.run(job); };
+}  // namespace detail
+
 /// A policy that decides who steps which ready node, and when: `s.run(job)` returns when nothing of `job` is left.
 /// Copied for each run, so `run` may change it; what must not be copied is wrapped, as threads{pool} does.
 template <class S>
-concept scheduler = std::copy_constructible<std::remove_cvref_t<S>> &&
-                    requires(std::remove_cvref_t<S>& s, execution& job) { s.run(job); };
+concept scheduler = std::copy_constructible<std::remove_cvref_t<S>> && detail::runs_jobs<S>;
 
 /// Whether a scheduler ends tasks that take longer than their `timeout`, and tries those again that have ended their
 /// process, as their `crash_retries` say. One that does has a member `bool honours_task_limits() const`; on the others
@@ -44,9 +48,11 @@ class any_scheduler {
   any_scheduler() = default;
 
   template <class S>
-    requires(!std::same_as<std::remove_cvref_t<S>, any_scheduler> && scheduler<S>)
+    requires(!std::same_as<std::remove_cvref_t<S>, any_scheduler> && detail::runs_jobs<S>)
   any_scheduler(S&& of) {  // NOLINT(google-explicit-constructor): any scheduler is one
     using model = std::remove_cvref_t<S>;
+    // Not a requirement: to copy a scheduler that is made of an any_scheduler, one asks whether this can be called.
+    static_assert(std::copy_constructible<model>, "dally: a scheduler is copied for each run; wrap what must not be");
     if constexpr (fits<model>) {
       ::new (static_cast<void*>(storage_)) model(std::forward<S>(of));
     } else {
