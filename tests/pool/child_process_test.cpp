@@ -2,14 +2,23 @@
 
 #include <fcntl.h>
 #include <poll.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
+#include <atomic>
 #include <cerrno>
+#include <chrono>
 #include <csignal>
 #include <cstddef>
 #include <cstdio>
 #include <cstdlib>
+#include <functional>
+#include <iostream>
+#include <latch>
 #include <optional>
+#include <streambuf>
 #include <string>
 #include <thread>
 #include <utility>
@@ -20,6 +29,7 @@
 #include "dally/pool/shared_memory.hpp"
 #include "support/catch2.hpp"
 #include "support/sanitizers.hpp"
+#include "support/shared.hpp"
 
 using dally::child_process;
 using dally::descriptor;
@@ -35,6 +45,8 @@ pid_t __wrap_fork();
 namespace {
 
 bool refuse_fork = false;
+/// What another thread does between what a process does before it forks, and the fork.
+void (*at_fork)() = nullptr;
 
 std::vector<int> open_descriptors() {
   std::vector<int> open;
@@ -90,6 +102,7 @@ pid_t __wrap_fork() {
     errno = EAGAIN;
     return -1;
   }
+  if (at_fork != nullptr) at_fork();
   return __real_fork();
 }
 
@@ -302,6 +315,350 @@ TEST_CASE("what was printed before a fork appears once, and what a child prints 
   }
   ::close(ends[0]);
   CHECK(printed == "before child child child ");
+}
+
+namespace {
+
+/// What `body` prints, in a process of its own, on its standard output.
+template <class Body>
+std::string printed_by(Body&& body) {
+  int ends[2];
+  REQUIRE(::pipe(ends) == 0);
+  auto process = child_process::start({}, [&] {
+    ::dup2(ends[1], STDOUT_FILENO);
+    body();
+    return 0;
+  });
+  ::close(ends[1]);
+  std::string printed;
+  char buffer[256];
+  for (ssize_t got = 0; (got = ::read(ends[0], buffer, sizeof buffer)) > 0;) {
+    printed.append(buffer, static_cast<std::size_t>(got));
+  }
+  ::close(ends[0]);
+  CHECK(wait_for(process).why == reason::exited);
+  return printed;
+}
+
+std::size_t times(std::string const& word, std::string const& text) {
+  std::size_t count = 0;
+  for (std::size_t at = 0; (at = text.find(word, at)) != text.npos; at += word.size()) ++count;
+  return count;
+}
+
+void wait_until_gone(child_process& child) {
+  pollfd waiting{child.death().get(), POLLIN, 0};
+  ::poll(&waiting, 1, 60'000);
+}
+
+std::FILE* own_log = nullptr;
+
+}  // namespace
+
+TEST_CASE("what other threads print while a process is forked appears once, on whichever stream", "[printed]") {
+  bool const synchronised = GENERATE(true, false);
+  CAPTURE(synchronised);
+  std::string const printed = printed_by([=] {
+    std::ios::sync_with_stdio(synchronised);
+    own_log = ::fdopen(::dup(STDOUT_FILENO), "w");
+    std::printf("first;");
+    std::cout << "second;";
+    at_fork = [] {
+      std::printf("stdio;");
+      std::cout << "narrow;";
+      std::fprintf(own_log, "file;");
+    };
+    for (int k = 0; k < 2; ++k) {
+      auto child = child_process::start({}, [] {
+        at_fork = nullptr;
+        std::printf("its stdio;");
+        std::cout << "its narrow;";
+        std::fprintf(own_log, "its file;");
+        return 0;
+      });
+      wait_until_gone(child);
+    }
+    at_fork = nullptr;
+    std::cout.flush();
+    std::fclose(own_log);
+  });
+  CAPTURE(printed);
+  for (char const* const once : {"first;", "second;"}) CHECK(times(once, printed) == 1);
+  for (char const* const each : {"stdio;", "narrow;", "file;"}) {
+    CHECK(times(each, printed) == 4);  // of two forks, and two children
+    CHECK(times("its " + std::string{each}, printed) == 2);
+  }
+}
+
+TEST_CASE("what a process of one thread has printed comes before what its child prints", "[printed]") {
+  if (dally::tests::thread_sanitizer) return;  // which has a thread of its own
+  bool const synchronised = GENERATE(true, false);
+  CAPTURE(synchronised);
+  std::string const printed = printed_by([=] {
+    std::ios::sync_with_stdio(synchronised);
+    std::FILE* const log = ::fdopen(::dup(STDOUT_FILENO), "w");
+    std::printf("stdio;");
+    std::cout << "narrow;";
+    std::fprintf(log, "file;");
+    auto child = child_process::start({}, [] {
+      std::printf("child");
+      return 0;
+    });
+    wait_until_gone(child);
+  });
+  CAPTURE(printed);
+  CHECK(printed.size() == 5 + 6 + 7 + 5);
+  CHECK(printed.find("child") == 5 + 6 + 7);
+}
+
+TEST_CASE("wide text that waits when a process is forked appears once", "[printed]") {
+  CHECK(printed_by([] {
+          std::ios::sync_with_stdio(false);
+          at_fork = [] { std::wcout << L"wide;"; };
+          auto child = child_process::start({}, [] {
+            std::wcout << L"its;";
+            return 0;
+          });
+          at_fork = nullptr;
+          wait_until_gone(child);
+          std::wcout.flush();
+        }) == "its;wide;");
+}
+
+namespace {
+
+/// Counts how often it was asked to write out what it has, and throws then.
+class refusing_buffer : public std::streambuf {
+ public:
+  int asked = 0;
+
+ private:
+  int sync() override {
+    ++asked;
+    throw 1;
+  }
+};
+
+}  // namespace
+
+TEST_CASE("a stream is not touched while other threads may use it, and what its buffer throws is nobody's business",
+          "[printed]") {
+  refusing_buffer own;
+  std::streambuf* const former = std::cout.rdbuf(&own);
+  std::cout.exceptions(std::ios::badbit | std::ios::failbit);
+  std::latch end{1};
+  std::thread other{[&] { end.wait(); }};
+  auto const start = [] { return child_process::start({}, [] { return 7; }); };
+  auto first = start();
+  int const beside_thread = own.asked;
+  end.count_down();
+  other.join();
+  auto second = start();
+  int const alone = own.asked;
+  std::cout.exceptions(std::ios::goodbit);
+  std::cout.rdbuf(former);
+  CHECK(beside_thread == 0);
+  if (!dally::tests::thread_sanitizer) CHECK(alone == 1);
+  CHECK(wait_for(first).number == 7);  // which has asked its own, too
+  CHECK(wait_for(second).number == 7);
+}
+
+TEST_CASE("who holds the lock of stdout while a process is forked keeps nobody waiting, and may go on printing",
+          "[printed]") {
+  if (dally::tests::thread_sanitizer) return;
+  CHECK(printed_by([] {
+          std::latch locked{1}, forked{1};
+          std::thread other{[&] {
+            ::flockfile(stdout);
+            std::printf("one,");
+            locked.count_down();
+            forked.wait();
+            std::printf("two;");
+            ::funlockfile(stdout);
+          }};
+          locked.wait();
+          auto child = child_process::start({}, [] {
+            std::printf("child;");
+            return 0;
+          });
+          wait_until_gone(child);
+          forked.count_down();
+          other.join();
+        }) == "child;one,two;");
+}
+
+TEST_CASE("a child goes on when nobody reads what it prints", "[printed]") {
+  auto child = child_process::start({}, [] {
+    int ends[2];
+    if (::pipe(ends) != 0) return 1;
+    ::dup2(ends[1], STDOUT_FILENO);
+    ::close(ends[0]);
+    ::close(ends[1]);
+    std::printf("for nobody");
+    std::fflush(stdout);
+    return 5;
+  });
+  auto const how = wait_for(child);
+  CHECK(how.why == reason::exited);
+  CHECK(how.number == 5);
+}
+
+namespace {
+
+using process_list = dally::tests::shared_array<std::atomic<int>>;
+
+/// Starts a process that does nothing for ever, in a group or session of its own if `apart()` makes one, and notes it.
+template <class Apart>
+void start_sleeper(std::atomic<int>& note, Apart&& apart) {
+  if (pid_t const pid = __real_fork(); pid == 0) {
+    apart();
+    note = ::getpid();
+    for (;;) ::pause();
+  }
+  while (note == 0) std::this_thread::yield();
+}
+
+/// Starts one whose parent has ended.
+template <class Apart>
+void start_orphan(std::atomic<int>& note, Apart&& apart) {
+  pid_t const between = __real_fork();
+  if (between == 0) {
+    start_sleeper(note, apart);
+    ::_exit(0);
+  }
+  ::waitpid(between, nullptr, 0);
+}
+
+/// What a command that stays may be: in its starter's group, in one of its own, a descendant of such, in the
+/// background.
+void start_all_kinds(process_list& notes) {
+  start_sleeper(notes[0], [] {});
+  start_sleeper(notes[1], [] { ::setpgid(0, 0); });
+  start_sleeper(notes[2], [&notes] {
+    ::setsid();
+    start_sleeper(notes[3], [] { ::setpgid(0, 0); });
+  });
+  start_orphan(notes[4], [] {});
+}
+
+/// Whether a process is there and no zombie, for which whoever inherits orphans waits.
+bool is_running(int pid) {
+  char path[64];
+  std::snprintf(path, sizeof path, "/proc/%d/stat", pid);
+  std::FILE* const file = std::fopen(path, "r");
+  if (file == nullptr) return false;
+  char state = 0;
+  bool const read = std::fscanf(file, "%*d (%*[^)]) %c", &state) == 1;
+  std::fclose(file);
+  return read && state != 'Z' && state != 'X';
+}
+
+void wait_until_ended(process_list const& notes, std::size_t from, std::size_t to) {
+  for (std::size_t k = from; k < to; ++k) {
+    while (is_running(notes[k])) std::this_thread::yield();  // ctest ends what takes too long
+  }
+}
+
+}  // namespace
+
+TEST_CASE("what a child has started is ended and waited for with it, whichever group it is in", "[child_process]") {
+  process_list notes{6};
+  auto child = child_process::start({}, [&] {
+    std::thread{[&] { start_all_kinds(notes); }}.join();
+    notes[5] = 1;
+    for (;;) ::pause();
+    return 0;
+  });
+  while (notes[5] == 0) std::this_thread::yield();
+  CHECK(child.end().number == SIGKILL);
+  for (std::size_t k = 0; k < 4; ++k) {
+    CAPTURE(k);
+    CHECK(is_gone(notes[k]));
+  }
+  wait_until_ended(notes, 4, 5);
+  int reaper = 0;
+  ::prctl(PR_GET_CHILD_SUBREAPER, &reaper);
+  CHECK(reaper == 0);
+  CHECK(::waitpid(-1, nullptr, WNOHANG) == -1);
+}
+
+TEST_CASE("what a child of several threads has started is ended with it", "[child_process]") {
+  process_list notes{2};
+  auto child = child_process::start({}, [&] {
+    std::thread other{[&] {
+      start_sleeper(notes[0], [] { ::setsid(); });
+      notes[1] = 1;
+      for (;;) ::pause();
+    }};
+    other.join();
+    return 0;
+  });
+  while (notes[1] == 0) std::this_thread::yield();
+  static_cast<void>(child.end());
+  CHECK(is_gone(notes[0]));
+}
+
+TEST_CASE("what a child has started in its group is ended when it has died, or has just ended", "[child_process]") {
+  bool const dies = GENERATE(true, false);
+  process_list notes{2};
+  auto child = child_process::start({}, [&] {
+    start_sleeper(notes[0], [] {});
+    start_orphan(notes[1], [] {});
+    if (dies) ::raise(SIGKILL);
+    return 3;
+  });
+  CHECK(wait_for(child).number == (dies ? SIGKILL : 3));
+  wait_until_ended(notes, 0, 2);
+}
+
+TEST_CASE("a daemon stays when the child that started it is ended", "[child_process]") {
+  process_list notes{2};
+  auto child = child_process::start({}, [&] {
+    start_orphan(notes[0], [] { ::setsid(); });
+    notes[1] = 1;
+    for (;;) ::pause();
+    return 0;
+  });
+  while (notes[1] == 0) std::this_thread::yield();
+  static_cast<void>(child.end());
+  CHECK(is_running(notes[0]));
+  ::kill(notes[0], SIGKILL);
+  wait_until_ended(notes, 0, 1);
+}
+
+TEST_CASE("what a child has started ends with the program, however that ends", "[child_process]") {
+  process_list notes{3};
+  pid_t const program = __real_fork();
+  if (program == 0) {
+    ::signal(SIGINT, SIG_DFL);  // without Catch's handler
+    std::latch never{1};
+    std::thread busy{[&] { never.wait(); }};  // threads end in any order
+    auto const child = child_process::start({}, [&] {
+      start_sleeper(notes[0], [] {});
+      start_orphan(notes[1], [] {});
+      notes[2] = 1;
+      for (;;) ::pause();
+      return 0;
+    });
+    for (;;) ::pause();
+  }
+  while (notes[2] == 0) std::this_thread::yield();
+  ::kill(program, SIGINT);
+  ::waitpid(program, nullptr, 0);
+  wait_until_ended(notes, 0, 2);
+}
+
+TEST_CASE("a command of a child has the signals that a command has", "[child_process]") {
+  auto const ends_by = [](char const* command) {
+    auto child = child_process::start({}, [command] {
+      int const status = std::system(command);
+      return WIFSIGNALED(status) ? WTERMSIG(status) : 0;
+    });
+    return wait_for(child).number;
+  };
+  CHECK(ends_by("kill -INT $$") == SIGINT);
+  CHECK(ends_by("kill -PIPE $$") == SIGPIPE);
+  CHECK(ends_by("kill -TERM $$") == SIGTERM);
 }
 
 TEST_CASE("a child that exits ends nothing that it shares with its parent", "[child_process]") {

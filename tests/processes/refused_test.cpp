@@ -7,8 +7,10 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <cerrno>
 #include <csignal>
+#include <cstddef>
 #include <string>
 #include <vector>
 
@@ -23,7 +25,7 @@ using dally::processes;
 using dally::tests::contains;
 using dally::tests::ledger;
 using dally::tests::same;
-using dally::tests::shared_counter;
+using dally::tests::shared_array;
 
 namespace {
 
@@ -150,12 +152,11 @@ TEST_CASE("a run without any worker says what the system refused", "[processes]"
 
 TEST_CASE("a worker that cannot be replaced is done without", "[processes]") {
   ledger books;
-  shared_counter crashes;
-  auto fragile = delayed([&crashes](int x) {
-    if (x % 10 == 3 && crashes.value() < 5) {
-      crashes.add();
-      raise(SIGKILL);
-    }
+  // Five tasks crash, each of them once.
+  shared_array<std::atomic<int>> crashed{5};
+  auto fragile = delayed([&crashed](int x) {
+    auto const tens = static_cast<std::size_t>(x / 10);
+    if (x % 10 == 3 && tens < crashed.size() && crashed[tens].exchange(1) == 0) raise(SIGKILL);
     return x;
   });
   std::vector<lazy<int>> parts;

@@ -4,7 +4,9 @@
 #include <sys/stat.h>
 
 #include <chrono>
+#include <csignal>
 #include <cstdio>
+#include <ctime>
 #include <iostream>
 #include <ostream>
 #include <sstream>
@@ -90,10 +92,36 @@ void forget_stream(std::basic_ostream<Char>& stream) noexcept {
   each_file([](std::FILE* file) { static_cast<void>(flush_unless_locked(file)); });
 }
 
+/// While one lives, writing to a pipe that nobody reads is an error for this thread, not the end of the process.
+class without_sigpipe {
+ public:
+  [[gnu::cold]] DALLY_FUNCTION without_sigpipe() noexcept {
+    ::sigemptyset(&pipe_);
+    ::sigaddset(&pipe_, SIGPIPE);
+    sigset_t pending;
+    ::sigpending(&pending);
+    was_pending_ = ::sigismember(&pending, SIGPIPE) == 1;
+    ::pthread_sigmask(SIG_BLOCK, &pipe_, &former_);
+  }
+  without_sigpipe(without_sigpipe const&) = delete;
+  without_sigpipe& operator=(without_sigpipe const&) = delete;
+  [[gnu::cold]] DALLY_FUNCTION ~without_sigpipe() {
+    timespec const now{};
+    if (!was_pending_) ::sigtimedwait(&pipe_, nullptr, &now);
+    ::pthread_sigmask(SIG_SETMASK, &former_, nullptr);
+  }
+
+ private:
+  sigset_t pipe_;
+  sigset_t former_;
+  bool was_pending_;
+};
+
 /// In the parent, before a fork: writes out what it has printed, so that it comes before what the child prints. What
 /// another thread may be using without a lock is left to that thread: streams that are not synchronised with stdio, and
 /// files of the program's. Nobody is waited for for long: who holds the lock of stdout may wait for us.
 [[gnu::cold]] DALLY_FUNCTION void flush_before_fork() noexcept {
+  without_sigpipe const guard;
   struct stat threads{};
   bool const alone = ::stat("/proc/self/task", &threads) == 0 && threads.st_nlink == 3;  // two, and one for each thread
   if (alone) return flush_printed();
