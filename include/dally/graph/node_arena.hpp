@@ -119,6 +119,12 @@ class node_block::indices {
     return next_++;
   }
   void give_back(std::uint32_t index) noexcept { freed_[freed_count_++] = index; }
+  /// Gives the memory back, if no number is in use.
+  void reset() noexcept {
+    if (freed_count_ != next_) return;
+    std::free(freed_);
+    *this = {};
+  }
 
  private:
   std::uint32_t* freed_ = nullptr;
@@ -172,6 +178,22 @@ class node_arena {
   [[nodiscard]] std::uint64_t next_number(std::uint64_t floor) noexcept {
     last_number_ = (floor > last_number_ ? floor : last_number_) + 1;
     return last_number_;
+  }
+
+  /// Gives the memory of the arenas that no thread has back to the system, and all that is spare.
+  [[gnu::cold]] DALLY_FUNCTION static void end_idle() noexcept {
+    node_arena* arena = nullptr;
+    {
+      std::lock_guard const lock{process_state::instance().mutex};
+      arena = std::exchange(all_.idle, nullptr);
+    }
+    while (arena != nullptr) {
+      arena->close_block();
+      delete std::exchange(arena, arena->next_idle_);
+    }
+    block_cache::instance().trim();
+    std::lock_guard const lock{process_state::instance().mutex};
+    node_block::given_.reset();
   }
 
  private:
@@ -279,5 +301,18 @@ class node_arena {
 };
 
 inline constinit node_arena::registry node_arena::all_{};  // needs no destruction
+
+namespace detail {
+
+/// Leaves nothing behind where a library that has arenas to itself is unloaded; what is recorded later begins anew.
+struct ends_idle_arenas {
+  constexpr ends_idle_arenas() = default;
+  ends_idle_arenas(ends_idle_arenas const&) = delete;
+  ends_idle_arenas& operator=(ends_idle_arenas const&) = delete;
+  [[gnu::cold]] DALLY_FUNCTION ~ends_idle_arenas() { node_arena::end_idle(); }
+};
+DALLY_EXPORT inline ends_idle_arenas const arenas_end_at_unload{};
+
+}  // namespace detail
 
 }  // namespace dally
