@@ -48,6 +48,7 @@ inline constexpr node_type again_node{&value_type_of<T>,
 template <class T>
 struct pass_on {
   static constexpr std::string_view task_label = "wait_on";
+  static constexpr bool hands_on = true;
   T operator()(T value, std::monostate const&) const { return value; }
 };
 
@@ -90,7 +91,7 @@ lazy<T> lazy<T>::after(lazy<Others> const&... others) const {
   return detail::make_lazy<T>(node::record(
       recorded->type().writes_through ? detail::again_node<stored, true> : detail::again_node<stored, false>,
       recorded->place(), has_extras ? &same : nullptr, inputs.size() + sizeof...(Others),
-      [&](void* at) {
+      [&](void* at) noexcept {
         recorded->retain();
         ::new (at) detail::recorded_again{node_ref{recorded}};
       },

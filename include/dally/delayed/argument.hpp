@@ -7,8 +7,10 @@
 
 #include "dally/core/error.hpp"
 #include "dally/core/function.hpp"
+#include "dally/core/token.hpp"
 #include "dally/delayed/callable.hpp"
 #include "dally/delayed/lazy.hpp"
+#include "dally/delayed/refs.hpp"
 #include "dally/delayed/traversal.hpp"
 #include "dally/graph/inputs.hpp"
 #include "dally/graph/node.hpp"
@@ -17,8 +19,9 @@
 namespace dally::detail {
 
 /// How a function gets an argument: to read, as `T const&`; as a value of its own, moved there if this is the last use
-/// of an intermediate result, else copied; or its elements alone, to read where they lie.
-enum class passing : unsigned char { read, own, view };
+/// of an intermediate result, else copied; or its elements alone, to read where they lie; or those of a container of
+/// lazies, as refs<T>.
+enum class passing : unsigned char { read, own, view, refs };
 
 struct not_passed {};
 
@@ -198,14 +201,60 @@ struct argument<lazy<T>> {
 template <class A>
 concept lazy_sequence = sequence_shape<A> && is_lazy<typename A::value_type>;
 
+/// What all the lazies in a container are lazies of, if there is nothing else in it; else void.
+template <class A>
+constexpr auto only_lazies() {
+  if constexpr (is_lazy<A>) {
+    return std::type_identity<plain_t<A>>{};
+  } else if constexpr (!holds_lazy<A> || is_variant<A>) {
+    return std::type_identity<void>{};
+  } else if constexpr (requires { typename A::mapped_type; }) {
+    return only_lazies<typename A::mapped_type>();
+  } else if constexpr (requires { typename A::value_type; }) {
+    return only_lazies<typename A::value_type>();
+  } else if constexpr (tuple_like<A>) {
+    return []<std::size_t... I>(std::index_sequence<I...>) {
+      using first = typename decltype(only_lazies<std::tuple_element_t<0, A>>())::type;
+      constexpr bool alike =
+          (std::is_same_v<typename decltype(only_lazies<std::tuple_element_t<I, A>>())::type, first> && ...);
+      return std::type_identity<std::conditional_t<alike, first, void>>{};
+    }(std::make_index_sequence<std::tuple_size_v<A>>{});
+  } else {
+    return std::type_identity<void>{};
+  }
+}
+
+template <class A>
+using only_lazies_t = typename decltype(detail::only_lazies<A>())::type;
+
+/// Whether a parameter of type P is the refs<T> that an argument of type A, a container of lazies, can be read as.
+template <class P, class A>
+constexpr bool reads_where_they_lie() {
+  if constexpr (is_refs<P> && holds_lazy<A> && !is_lazy<A>) {
+    return std::is_same_v<only_lazies_t<A>, typename P::value_type>;
+  } else {
+    return false;
+  }
+}
+
+/// What a function gets for a container A of lazies.
+template <class A, passing P>
+struct passed_container {
+  using type = plain_t<A>;
+};
+template <class A>
+struct passed_container<A, passing::refs> {
+  using type = result_references<only_lazies_t<A>>;
+};
+
 template <class A>
   requires(holds_lazy<A> && !is_lazy<A> && lazy_sequence<A>)
 struct argument<A> {
   using value = plain_t<typename A::value_type>;
   using stored = std::size_t;
   static constexpr bool fixed = false;
-  template <passing>
-  using passed = plain_t<A>;
+  template <passing P>
+  using passed = typename passed_container<A, P>::type;
 
   static std::size_t count(A const& arg) {
     for (auto const& x : arg) static_cast<void>(detail::node_of(x));
@@ -215,24 +264,31 @@ struct argument<A> {
   static std::size_t store(Arg& arg) noexcept {
     return arg.size();
   }
-  template <passing, class Arg>
+  template <passing P, class Arg>
   static void link(Arg& arg, stored const&, dependency_writer& writer) noexcept {
+    constexpr bool by_value = P != passing::refs && tracked_v<value>;
     for (auto& x : arg) {
       if constexpr (std::is_const_v<Arg>) {
-        writer.share(x, tracked_v<value>);
+        writer.share(x, by_value);
       } else {
-        writer.move(x, tracked_v<value>);
+        writer.move(x, by_value);
       }
     }
   }
   static std::size_t taken(stored const& kept) noexcept { return kept; }
-  template <passing>
-  static plain_t<A> get(stored const& kept, inputs const& in, std::size_t k) {
-    plain_t<A> values;
-    if constexpr (requires { values.reserve(kept); }) values.reserve(kept);
+  template <passing P>
+  static passed<P> get(stored const& kept, inputs const& in, std::size_t k) {
     inputs const from = in;  // of our own: the compiler knows that no element is written there, and keeps it at hand
-    for (std::size_t i = 0; i < kept; ++i) values.push_back(from.take<value>(k + i));
-    return values;
+    if constexpr (P == passing::refs) {
+      passed<P> values(kept);
+      for (std::size_t i = 0; i < kept; ++i) values.add(from.get<value>(k + i));
+      return values;
+    } else {
+      plain_t<A> values;
+      if constexpr (requires { values.reserve(kept); }) values.reserve(kept);
+      for (std::size_t i = 0; i < kept; ++i) values.push_back(from.take<value>(k + i));
+      return values;
+    }
   }
 };
 
@@ -260,8 +316,8 @@ template <class A>
 struct argument<A> {
   using stored = kept_whole<A>;
   static constexpr bool fixed = false;
-  template <passing>
-  using passed = plain_t<A>;
+  template <passing P>
+  using passed = typename passed_container<A, P>::type;
 
   static std::size_t count(A const& arg) {
     std::size_t lazies = 0;
@@ -276,12 +332,12 @@ struct argument<A> {
   static stored store(Arg& arg) {
     return {static_cast<Arg&&>(arg)};
   }
-  template <passing, class Arg>
+  template <passing P, class Arg>
   static void link(Arg&, stored& kept, dependency_writer& writer) {
     dependency const* const first = writer.next;
     auto const visit = [&]<class T>(lazy<T> const& x) {
       if (writer.next == writer.end) refuse_other_lazies();
-      writer.share(x, tracked_v<stored_t<T>>);
+      writer.share(x, P != passing::refs && tracked_v<stored_t<T>>);
     };
     std::uint64_t const before = node_arena::mine().last_number();
     each_lazy{visit}(kept.value);
@@ -290,14 +346,20 @@ struct argument<A> {
     kept.lazies = static_cast<std::size_t>(writer.next - first);
   }
   static std::size_t taken(stored const& kept) noexcept { return kept.lazies; }
-  template <passing>
-  static plain_t<A> get(stored const& kept, inputs const& in, std::size_t k) {
-    std::size_t next = k;
-    auto const resolve = [&]<class T>(lazy<T> const&) -> stored_t<T> {
-      if (next == k + kept.lazies) refuse_other_lazies();
-      return in.take<stored_t<T>>(next++);
-    };
-    return plain_value{resolve}(kept.value);
+  template <passing P>
+  static passed<P> get(stored const& kept, inputs const& in, std::size_t k) {
+    if constexpr (P == passing::refs) {
+      passed<P> values(kept.lazies);
+      for (std::size_t i = 0; i < kept.lazies; ++i) values.add(in.get<only_lazies_t<A>>(k + i));
+      return values;
+    } else {
+      std::size_t next = k;
+      auto const resolve = [&]<class T>(lazy<T> const&) -> stored_t<T> {
+        if (next == k + kept.lazies) refuse_other_lazies();
+        return in.take<stored_t<T>>(next++);
+      };
+      return plain_value{resolve}(kept.value);
+    }
   }
 };
 

@@ -7,6 +7,7 @@
 
 #include "dally/delayed/argument.hpp"
 #include "dally/delayed/callable.hpp"
+#include "dally/delayed/changing_member.hpp"
 #include "dally/delayed/lazy.hpp"
 
 namespace dally::detail {
@@ -26,6 +27,8 @@ struct call_plan {
     if constexpr (is_lazy<Argument> && !std::is_lvalue_reference_v<Parameter> &&
                   is_view_of<std::remove_cvref_t<Parameter>, plain_t<Argument>>()) {
       return passing::view;
+    } else if constexpr (reads_where_they_lie<std::remove_cvref_t<Parameter>, Argument>()) {
+      return passing::refs;
     } else if constexpr (std::is_rvalue_reference_v<Parameter>) {
       return passing::own;
     } else if constexpr (std::is_reference_v<Parameter> || !is_lazy<Argument>) {
@@ -137,6 +140,14 @@ struct call_plan {
   static constexpr bool takes_other_span = wants_other_span(indices);
   static constexpr bool takes_reference = wants_reference(indices);
   static constexpr bool takes_recorded = moves_recorded(indices);
+  // A member function that can only change a copy of its object, which ends with the call.
+  static constexpr bool changes_nothing = [] {
+    if constexpr (sizeof...(A) != 0 && changing_member<F>) {
+      return changes_copy<typename changing_object<F>::type, A...>;
+    } else {
+      return false;
+    }
+  }();
   static constexpr bool takes_void = (std::is_same_v<A, lazy<void>> || ... || false);
 };
 
@@ -156,12 +167,16 @@ inline constexpr bool check_call() {
     static_assert(!calling::takes_other_span,
                   "dally: the elements of a result are read through a std::span<T const> of their own type, without a "
                   "fixed extent: results are shared");
+    static_assert(!calling::changes_nothing,
+                  "dally: this member function changes its object and returns nothing, so in a task it would change a "
+                  "copy that ends with the call: results are shared. Return the changed object instead, as "
+                  "delayed([](T x) { x.change(); return x; }) does, or use std::ref(v) or a pointer");
     static_assert(calling::callable || calling::takes_reference || calling::takes_recorded || calling::takes_other_span,
                   "dally: the function cannot be called with these arguments");
     static_assert(!calling::callable || calling::const_callable || std::is_copy_constructible_v<F>,
                   "dally: a callable whose call operator is not const works on a copy of its own in each call, so it "
                   "must be copyable; make its operator() const");
-    return calling::callable && (calling::const_callable || std::is_copy_constructible_v<F>);
+    return !calling::changes_nothing && calling::callable && (calling::const_callable || std::is_copy_constructible_v<F>);
   } else {
     return false;
   }

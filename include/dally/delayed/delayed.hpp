@@ -8,26 +8,28 @@
 #include <utility>
 #include <variant>
 
+#include "dally/delayed/borrowing_options.hpp"
 #include "dally/delayed/callable.hpp"
+#include "dally/delayed/kept_result.hpp"
 #include "dally/delayed/lazy.hpp"
 #include "dally/delayed/recorded_call.hpp"
 #include "dally/graph/node.hpp"
 
 namespace dally {
 
-template <class F, bool HasOptions = false>
+template <class F, bool HasOptions = false, bool Borrows = false>
 class delayed;
 
 namespace detail {
 
 /// The same function at the same place, its calls pure unless its options say that they are not.
-template <class F, bool HasOptions>
-delayed<F, true> made_pure(delayed<F, HasOptions> const& f);
+template <class F, bool HasOptions, bool Borrows>
+delayed<F, true, Borrows> made_pure(delayed<F, HasOptions, Borrows> const& f);
 
 template <class T>
 inline constexpr bool is_delayed = false;
-template <class F, bool HasOptions>
-inline constexpr bool is_delayed<delayed<F, HasOptions>> = true;
+template <class F, bool HasOptions, bool Borrows>
+inline constexpr bool is_delayed<delayed<F, HasOptions, Borrows>> = true;
 
 /// A callable that can only be moved, shared by the calls that are recorded of it.
 template <class F>
@@ -54,8 +56,10 @@ struct call_value {
   template <class F, class... Args>
     requires(!callable_with<F const&, Args...> && callable_with<F&, Args...>)
   auto operator()(F const& function, Args&&... args) const {
+    using result = kept_result_t<std::decay_t<decltype(detail::invoke(std::declval<F&>(), std::forward<Args>(args)...))>,
+                                 std::decay_t<Args>...>;
     F copy(function);
-    return detail::invoke(copy, std::forward<Args>(args)...);
+    return static_cast<result>(detail::invoke(copy, std::forward<Args>(args)...));
   }
 };
 
@@ -97,9 +101,12 @@ kept_callable<F> keep_callable(F&& function) {
 /// Arguments  decay-copied as by std::thread; lazies among them, and inside containers, become edges. A parameter
 ///            `T const&` reads the result where it lies; `T` or `T&&` gets it moved in at its last use, else copied
 /// Callable   called as const where it can be; else each call works on a copy of its own
+/// Result     kept as a value: an expression of Eigen, std::valarray and the like as what it evaluates to (owned_result).
+///            A view or an iterator, which may refer to arguments that end, is refused at compile time unless all of
+///            them are recorded values or std::ref, or `delayed(f, {.borrows = true})` says that they live long enough
 /// Errors     what copying the arguments throws; resource_error; then nothing is recorded
 /// Cost       O(1) a call and O(1) an edge; one node of 32 bytes, 8 a dependency, and what is kept
-template <class F, bool HasOptions>
+template <class F, bool HasOptions, bool Borrows>
 class [[nodiscard]] delayed {
   static_assert(
       std::is_class_v<F> || std::is_union_v<F> || std::is_member_pointer_v<F> ||
@@ -112,10 +119,15 @@ class [[nodiscard]] delayed {
     requires(!HasOptions)
       : function_{detail::keep_callable<F>(std::move(function))}, place_{place} {}
   delayed(F function, task_options options, std::source_location place = std::source_location::current())
-    requires HasOptions
+    requires(HasOptions && !Borrows)
       : function_{detail::keep_callable<F>(std::move(function))},
         place_{place},
         extras_{.options = std::move(options), .retries = &retries_of_tasks} {}
+  delayed(F function, borrowing_task_options options, std::source_location place = std::source_location::current())
+    requires(HasOptions && Borrows)
+      : function_{detail::keep_callable<F>(std::move(function))},
+        place_{place},
+        extras_{.options = std::move(options).others(), .retries = &retries_of_tasks} {}
 
   /// Records a call.
   template <class... Args>
@@ -132,8 +144,8 @@ class [[nodiscard]] delayed {
  private:
   template <class>
   friend class lazy;
-  template <class Fn, bool Options>
-  friend delayed<Fn, true> detail::made_pure(delayed<Fn, Options> const& f);
+  template <class Fn, bool Options, bool MayBorrow>
+  friend delayed<Fn, true, MayBorrow> detail::made_pure(delayed<Fn, Options, MayBorrow> const& f);
   using kept = detail::kept_callable<F>;
 
   delayed(kept const& function, task_options options, std::source_location place, std::nullptr_t /*already kept*/)
@@ -143,10 +155,10 @@ class [[nodiscard]] delayed {
   template <class Function, class... Args>
   auto record(Function&& function, Args&&... args) const {
     if constexpr (detail::is_lazy<F>) {
-      return detail::record<detail::call_value>(place_, extras(), detail::call_value{},
+      return detail::record<detail::call_value, Borrows>(place_, extras(), detail::call_value{},
                                                 std::forward<Function>(function), std::forward<Args>(args)...);
     } else if constexpr (std::is_copy_constructible_v<F> || detail::check_call<F, std::decay_t<Args>...>()) {
-      return detail::record<kept>(place_, extras(), std::forward<Function>(function), std::forward<Args>(args)...);
+      return detail::record<kept, Borrows>(place_, extras(), std::forward<Function>(function), std::forward<Args>(args)...);
     }
   }
 
@@ -155,11 +167,11 @@ class [[nodiscard]] delayed {
   auto record_after(lazy<std::monostate>&& first, Args&&... args) const {
     if constexpr (detail::is_lazy<F>) {
       using afterwards = detail::call_afterwards<detail::call_value>;
-      return detail::record<afterwards>(place_, extras(), afterwards{}, std::move(first), function_,
+      return detail::record<afterwards, Borrows>(place_, extras(), afterwards{}, std::move(first), function_,
                                         std::forward<Args>(args)...);
     } else {
       using afterwards = detail::call_afterwards<kept>;
-      return detail::record<afterwards>(place_, extras(), afterwards{function_}, std::move(first),
+      return detail::record<afterwards, Borrows>(place_, extras(), afterwards{function_}, std::move(first),
                                         std::forward<Args>(args)...);
     }
   }
@@ -182,12 +194,12 @@ class [[nodiscard]] delayed {
 
 namespace detail {
 
-template <class F, bool HasOptions>
-delayed<F, true> made_pure(delayed<F, HasOptions> const& f) {
+template <class F, bool HasOptions, bool Borrows>
+delayed<F, true, Borrows> made_pure(delayed<F, HasOptions, Borrows> const& f) {
   task_options options;
   if constexpr (HasOptions) options = f.extras_.options;
   options.pure = options.pure.or_else(true);
-  return delayed<F, true>(f.function_, std::move(options), f.place_, nullptr);
+  return delayed<F, true, Borrows>(f.function_, std::move(options), f.place_, nullptr);
 }
 
 }  // namespace detail
@@ -196,6 +208,8 @@ template <class F>
 delayed(F, std::source_location = {}) -> delayed<F>;
 template <class F>
 delayed(F, task_options, std::source_location = {}) -> delayed<F, true>;
+template <class F>
+delayed(F, borrowing_task_options, std::source_location = {}) -> delayed<F, true, true>;
 
 template <class T>
 template <class Fn, class... Args>

@@ -40,7 +40,7 @@ template <class T>
 [[nodiscard]] lazy<T> flatten(lazy<lazy<T>> const& x) {
   node const* const from = detail::node_of(x);
   return detail::make_lazy<T>(node::record(
-      detail::flatten_node<T>, from->place(), nullptr, 1, [](void*) {},
+      detail::flatten_node<T>, from->place(), nullptr, 1, [](void*) noexcept {},
       [&](dependency* row) noexcept {
         detail::dependency_writer writer{row, row + 1};
         writer.share(x, false);

@@ -10,6 +10,7 @@
 #include <type_traits>
 #include <utility>
 
+#include "dally/core/borrowing.hpp"
 #include "dally/core/error.hpp"
 #include "dally/core/function.hpp"
 #include "dally/core/key.hpp"
@@ -117,10 +118,16 @@ class [[nodiscard]] lazy {
 
   /// A literal: it computes to itself, and is no task.
   template <class U>
-    requires(!detail::is_lazy<std::remove_cvref_t<U>> && !std::is_void_v<T> && std::convertible_to<U, T>)
+    requires(!detail::is_lazy<std::remove_cvref_t<U>> && !std::is_void_v<T> && std::convertible_to<U, T> &&
+             !detail::views_temporary<T, U &&>)
   lazy(U&& value, std::source_location place = std::source_location::current())  // NOLINT: implicit, as `T x = 1`
       : node_{detail::record_value<T>(place, nullptr,
                                       [&](void* at) { ::new (at) T(static_cast<T>(std::forward<U>(value))); })} {}
+
+  // A view of a temporary: the literal would refer to what ends with this statement. Keep what it views in a variable.
+  template <class U>
+    requires(detail::views_temporary<T, U &&> && std::convertible_to<U, T>)
+  lazy(U&& value, std::source_location = {}) = delete;  // the literal would refer to a temporary that ends here
 
   /// Runs what this value needs and returns it. Every call runs anew, as in Dask.
   ///

@@ -142,7 +142,7 @@ namespace detail {
 struct subscript {
   static constexpr std::string_view task_label = "[]";
   template <class A, class I>
-  auto operator()(A const& a, I const& i) const -> std::decay_t<decltype(a[i])> {
+  auto operator()(A const& a, I const& i) const -> decltype(a[i]) {
     if constexpr (std::is_integral_v<I> && !requires { typename A::key_type; } && requires { typename A::size_type; }) {
       return a[static_cast<typename A::size_type>(i)];  // as a literal index would be converted, without a warning
     } else {
@@ -152,7 +152,7 @@ struct subscript {
   // std::map and its like have [] only for what may be changed: read with at().
   template <class A, class I>
     requires(!requires(A const& a, I const& i) { a[i]; })
-  auto operator()(A const& a, I const& i) const -> std::decay_t<decltype(a.at(i))> {
+  auto operator()(A const& a, I const& i) const -> decltype(a.at(i)) {
     return a.at(i);
   }
 };
@@ -178,11 +178,11 @@ struct element {
   static constexpr index_text<I> index{};
   static constexpr std::string_view task_label{index.text, index.size};
   template <class Tuple>
-  auto operator()(Tuple const& tuple) const {
+  decltype(auto) operator()(Tuple const& tuple) const {
     using std::get;
     static_assert(copyable_v<std::tuple_element_t<I, Tuple>>,
                   "dally: an unpacked element is copied, so its type must be copyable; take the whole tuple in a task");
-    return std::tuple_element_t<I, Tuple>(get<I>(tuple));
+    return get<I>(tuple);
   }
 };
 

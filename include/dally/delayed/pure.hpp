@@ -26,8 +26,14 @@ template <class F>
   options.pure = options.pure.or_else(true);
   return {std::move(f), std::move(options), place};
 }
-template <class F, bool HasOptions>
-[[nodiscard]] dally::delayed<F, true> delayed(dally::delayed<F, HasOptions> const& f) {
+template <class F>
+[[nodiscard]] dally::delayed<F, true, true> delayed(F f, borrowing_task_options options,
+                                                    std::source_location place = std::source_location::current()) {
+  options.pure = options.pure.or_else(true);
+  return {std::move(f), std::move(options), place};
+}
+template <class F, bool HasOptions, bool Borrows>
+[[nodiscard]] dally::delayed<F, true, Borrows> delayed(dally::delayed<F, HasOptions, Borrows> const& f) {
   return detail::made_pure(f);
 }
 

@@ -14,12 +14,14 @@
 
 #include "dally/core/error.hpp"
 #include "dally/core/module.hpp"
+#include "dally/core/owned_result.hpp"
 #include "dally/core/symbol.hpp"
 #include "dally/core/token.hpp"
 #include "dally/delayed/argument.hpp"
 #include "dally/delayed/call_plan.hpp"
 #include "dally/delayed/call_wire.hpp"
 #include "dally/delayed/callable.hpp"
+#include "dally/delayed/kept_result.hpp"
 #include "dally/delayed/lazy.hpp"
 #include "dally/graph/node.hpp"
 #include "dally/serialize/codec.hpp"
@@ -56,6 +58,19 @@ template <class F>
   }
 }
 
+/// A callable as a call uses it: as const where it can be, else a copy of its own.
+template <class F, bool Const>
+struct own_callable {
+  F const& function;
+  explicit own_callable(F const& kept) : function{kept} {}
+};
+template <class F>
+struct own_callable<F, false> {
+  F copy;
+  F& function{copy};
+  explicit own_callable(F const& kept) : copy(kept) {}
+};
+
 /// What a node of a call keeps: the callable first, then what its arguments store.
 template <class F, class... A>
 struct recorded_call {
@@ -69,7 +84,7 @@ struct recorded_call {
   static constexpr bool writes_through = (is_mutable_reference<A> || ... || false);
 
   using returned = decltype(calling::try_call(indices{}));
-  using result = std::decay_t<returned>;
+  using result = kept_result_t<std::decay_t<returned>, A...>;
 
   // Returns a value even where the function returns a reference: that may be into an argument, or into the copy, which
   // end here.
@@ -77,7 +92,12 @@ struct recorded_call {
   result run(inputs const& in, std::index_sequence<I...>) const {
     std::array<std::size_t, sizeof...(A) + 1> first{};
     ((first[I + 1] = first[I] + argument<A>::taken(part_at<I>(kept))), ...);
-    if constexpr (std::is_member_pointer_v<F>) {
+    if constexpr (!std::is_same_v<result, std::decay_t<returned>>) {
+      // In one expression: what it is converted from refers to the arguments, and to the callable.
+      return detail::owned<result>(detail::invoke(
+          own_callable<F, calling::const_callable>(function).function,
+          argument<A>::template get<calling::chosen[I]>(part_at<I>(kept), in, first[I])...));
+    } else if constexpr (std::is_member_pointer_v<F>) {
       return detail::invoke(function, argument<A>::template get<calling::chosen[I]>(part_at<I>(kept), in, first[I])...);
     } else if constexpr (calling::const_callable) {
       return function(argument<A>::template get<calling::chosen[I]>(part_at<I>(kept), in, first[I])...);
@@ -161,7 +181,7 @@ node const* record_call(std::source_location place, auto extras, auto&& function
   call* kept = nullptr;
   return node::record(
       call_node<call, F>, place, extras, count,
-      [&](void* at) {
+      [&](void* at) noexcept(std::is_trivially_copyable_v<call>) {
         kept = ::new (at) call{std::forward<decltype(function)>(function), {{argument<A>::store(args)}...}};
       },
       [&](dependency* row) noexcept(certain) {
@@ -229,10 +249,21 @@ template <class F, class... A>
   return hash.digest();
 }
 
-/// Records a call of `function` (an F, copied or moved) with arguments that may hold lazies.
-template <class F, class Extras, class Function, class... Args>
+/// Whether a call of F with A... can be recorded; where it cannot, the compiler says why.
+template <bool Borrows, class F, class... A>
+constexpr bool check_recording() {
+  if constexpr (check_call<F, A...>()) {
+    return check_result<Borrows, F, recorded_call<F, A...>, A...>();
+  } else {
+    return false;
+  }
+}
+
+/// Records a call of `function` (an F, copied or moved) with arguments that may hold lazies. `Borrows`: what it returns
+/// may refer to them.
+template <class F, bool Borrows = false, class Extras, class Function, class... Args>
 auto record(std::source_location place, Extras extras, Function&& function, Args&&... args) {
-  if constexpr (check_call<F, std::decay_t<Args>...>()) {
+  if constexpr (check_recording<Borrows, F, std::decay_t<Args>...>()) {
     using result = typename recorded_call<F, std::decay_t<Args>...>::result;
     // Calls without options pay neither for tokens nor for an object that would hold them.
     [[maybe_unused]] std::conditional_t<std::is_null_pointer_v<Extras>, std::nullptr_t, node_extras> pure{};

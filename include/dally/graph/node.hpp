@@ -189,9 +189,11 @@ class node {
   [[nodiscard]] bool is_value() const noexcept { return (bits_ & value) != 0; }
   /// Whether equal calls are this one: extras()->content tells which are equal.
   [[nodiscard]] bool is_pure() const noexcept { return (bits_ & pure) != 0; }
-  /// Whether a plan must look at extras()->options: it is pure, has retries or limits, or runs on a thread of its
-  /// choice.
-  [[nodiscard]] bool is_special() const noexcept { return (bits_ & (pure | special)) != 0; }
+  /// Whether a plan must look closer: it is pure, has retries or limits, runs on a thread of its choice, or
+  /// is_misplaced().
+  [[nodiscard]] bool is_special() const noexcept { return (bits_ & (pure | special | misplaced)) != 0; }
+  /// Whether it may take the result of a node that stands behind it in memory: copying an argument has recorded that.
+  [[nodiscard]] bool is_misplaced() const noexcept { return (bits_ & misplaced) != 0; }
   /// What `delayed(f, {...})` was given, or null.
   [[nodiscard]] node_extras const* extras() const noexcept {
     return (bits_ & has_extras) != 0
@@ -259,7 +261,8 @@ class node {
 
   /// Records a node: `extras` is what `delayed` was given, or null; `nullptr` itself, where that is certain, spares the
   /// question. `fill(dependencies)` writes `dependency_count` dependencies, each of which holds a reference
-  /// that passes to the node, and returns the highest of their numbers; `construct(payload)` constructs the payload.
+  /// that passes to the node, and returns the highest of their numbers; `construct(payload)` constructs the payload,
+  /// and may record other nodes unless it is noexcept.
   ///
   /// Errors  resource_error, std::bad_alloc, and whatever `construct` throws; then nothing is recorded. The same if
   ///         `fill` throws, which must have released by then what it wrote
@@ -288,7 +291,15 @@ class node {
       }
     }
     if (extras == nullptr && type.destroy == nullptr) flags |= dependency_count == 0 ? simple | bare : simple;
-    construct(static_cast<void*>(memory + offset));
+    if constexpr (noexcept(construct(static_cast<void*>(memory + offset)))) {
+      construct(static_cast<void*>(memory + offset));
+    } else {
+      std::uint64_t const before = arena.last_number();
+      construct(static_cast<void*>(memory + offset));
+      // What an argument's copy constructor has recorded stands behind this node, which may take it.
+      if (arena.last_number() != before) [[unlikely]]
+        flags |= misplaced;
+    }
     node* const recorded = ::new (static_cast<void*>(memory)) node{type, place, dependency_count};
     auto* const row = reinterpret_cast<dependency*>(recorded + 1);
     if constexpr (!noexcept(fill(row))) {
@@ -327,6 +338,7 @@ class node {
   static constexpr std::uint64_t special = 8;
   static constexpr std::uint64_t simple = 16;  // nothing is to be ended but its memory, and references given back
   static constexpr std::uint64_t bare = 32;    // simple, and takes nothing: it can die without waiting for its turn
+  static constexpr std::uint64_t misplaced = 64;
 
   node(node_type const& type, std::source_location place, std::size_t dependency_count) noexcept
       : type_{&type}, place_{place}, dependency_count_{static_cast<std::uint32_t>(dependency_count)} {

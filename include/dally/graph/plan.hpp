@@ -136,6 +136,7 @@ class plan {
     retry_rules const* retries = nullptr;
     bool here = false;
     bool limits = false;
+    bool misplaced = false;  // some input stands behind its consumer
 
     /// Adds a task; `input` is called with the tasks that it depends on.
     template <class Input>
@@ -164,6 +165,8 @@ class plan {
 
    private:
     [[gnu::cold]] DALLY_FUNCTION_APART void add_special(node const& n) {
+      misplaced |= n.is_misplaced();
+      if (n.extras() == nullptr) return;
       if (n.is_pure()) merge = n.extras()->merge;
       if (n.extras()->options.retries != 0) retries = n.extras()->retries;
       here |= n.extras()->options.here;
@@ -263,14 +266,14 @@ DALLY_FUNCTION_APART bool plan::find(node const* const* outputs, node_marks& mar
   }
   // Inputs exist before their consumers: one pass downwards finds everything, without a stack. Where positions say
   // nothing about the order, a traversal does, and the pass only looks.
-  bool one_arena = true;
+  bool in_order = true;
   for (;;) {
     bool const to_the_end = marks.each_downwards([&](node const* n, auto& place) {
       all.add(*n, [&](node const* input) { marks.mark(input, place); });
-      return !one_arena || marks.one_arena();
+      return !in_order || (marks.one_arena() && !all.misplaced);
     });
-    if (!one_arena || (to_the_end && marks.one_arena())) break;
-    one_arena = false;
+    if (!in_order || (to_the_end && marks.one_arena())) break;
+    in_order = false;
     marks.clear();
     recorded_order(outputs, output_count_, marks, tasks_);
     all = survey{};
@@ -280,7 +283,7 @@ DALLY_FUNCTION_APART bool plan::find(node const* const* outputs, node_marks& mar
     all.rules->order(outputs, output_count_, marks, tasks_);
     return false;
   }
-  if (!one_arena) return false;
+  if (!in_order) return false;
   tasks_.resize_for_overwrite(all.tasks);
   marks.rank_all(tasks_.data());
   return true;
