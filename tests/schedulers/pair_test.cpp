@@ -225,6 +225,34 @@ TEST_CASE("a task that takes long among short ones is waited for", "[schedulers]
   }
 }
 
+// Tasks of some tenths of a millisecond now and then: who waits for one gives its share up, or takes the other's back,
+// and the caller runs what is left of both.
+TEST_CASE("each task runs once when shares are given up and taken back", "[schedulers][pairs]") {
+  constexpr std::size_t width = 8, rows = 3'000;
+  for (unsigned seed = 1; seed <= 20; ++seed) {
+    CAPTURE(seed);
+    std::vector<std::atomic<int>> calls(width * rows);
+    auto const x = stencil(width, rows, [&](std::size_t n, auto const&... cells) {
+      bool const slow = n * 2654435761U % 4'001 < 2 * (seed % 4) + 1;
+      bool const asleep = seed % 2 == 0;
+      return delayed([&calls, n, slow, asleep](std::uint64_t a, std::uint64_t b, std::uint64_t c) {
+        calls[n].fetch_add(1, std::memory_order_relaxed);
+        if (slow && asleep) std::this_thread::sleep_for(std::chrono::microseconds{100});
+        for (auto const end = std::chrono::steady_clock::now() + std::chrono::microseconds{slow ? 200 : 0};
+             slow && std::chrono::steady_clock::now() < end;) {
+        }
+        return step(a, b, c);
+      })(cells...);
+    });
+    std::uint64_t const expected = plain(width, rows);
+    for (unsigned const workers : {2U, 3U}) {
+      for (auto& count : calls) count = 0;
+      CHECK(x.compute(dally::threads{workers}) == expected);
+      CHECK(std::all_of(calls.begin() + width, calls.end(), [](std::atomic<int> const& n) { return n == 1; }));
+    }
+  }
+}
+
 TEST_CASE("a task that throws among short ones ends the run with its exception", "[schedulers][pairs]") {
   for (std::size_t const bad : {500UL, 5'000UL, 5'001UL, 5'002UL, 5'003UL, 19'999UL}) {
     CAPTURE(bad);
