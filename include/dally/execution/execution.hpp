@@ -9,6 +9,11 @@
 #include <type_traits>
 #include <utility>
 #include <vector>
+#include <version>
+
+#if !defined __cpp_lib_jthread
+#error "dally needs std::stop_token: with clang and libc++ add -fexperimental-library"
+#endif
 
 #include "dally/core/backoff.hpp"
 #include "dally/core/error.hpp"
