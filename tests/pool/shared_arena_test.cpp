@@ -220,3 +220,19 @@ TEST_CASE("only the writer can write", "[shared_arena]") {
   REQUIRE(::waitpid(child, &status, 0) == child);
   CHECK(WIFSIGNALED(status));
 }
+
+TEST_CASE("an arena knows which ranges it gives, and which it never does", "[shared_arena]") {
+  shared_arena arena{4 * mib};
+  REQUIRE(arena.write_here());
+  for (std::size_t const size : {std::size_t{1}, std::size_t{4000}, mib}) {
+    auto const given = arena.allocate(size);
+    REQUIRE(given);
+    CHECK(arena.gives(*given));
+    CHECK_FALSE(arena.gives({given->offset + 1, size}));
+    CHECK_FALSE(arena.gives({given->offset, 0}));
+    CHECK_FALSE(arena.gives({given->offset, 4 * mib}));
+  }
+  CHECK_FALSE(arena.gives({~std::uint64_t{0}, 1}));
+  CHECK_FALSE(arena.gives({56, ~std::uint64_t{0}}));
+  CHECK_FALSE(arena.gives({4 * mib + 56, 1}));
+}

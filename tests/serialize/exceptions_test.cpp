@@ -92,6 +92,26 @@ class coded_error : public std::exception {
 struct plain_error {
   int code;
 };
+/// Says nothing at all, not even "".
+struct silent_error : std::exception {
+  char const* what() const noexcept override { return nullptr; }
+};
+/// Two std::exceptions, so that nobody can ask it as one.
+struct left_error : std::exception {};
+struct right_error : std::exception {};
+struct twofold_error : left_error, right_error {};
+/// Says something else each time.
+struct fickle_error : std::exception {
+  mutable std::string text;
+  char const* what() const noexcept override { return (text += "again, ").c_str(); }
+};
+/// Have codecs that read less than they write, and that throw.
+struct shortened_error : std::runtime_error {
+  using std::runtime_error::runtime_error;
+};
+struct untold_error : std::runtime_error {
+  using std::runtime_error::runtime_error;
+};
 
 }  // namespace
 
@@ -104,7 +124,20 @@ struct dally::codec<coded_error> {
   }
 };
 
+template <>
+struct dally::codec<shortened_error> {
+  static void encode(archive_writer& out, shortened_error const& e) { out(std::string{e.what()}, 7); }
+  static shortened_error decode(archive_reader& in) { return shortened_error{in.read<std::string>()}; }
+};
+template <>
+struct dally::codec<untold_error> {
+  static void encode(archive_writer&, untold_error const&) { throw std::logic_error{"no codec for today"}; }
+  static untold_error decode(archive_reader&) { return untold_error{""}; }
+};
+
 namespace {
+dally::travelling_exception<shortened_error> const shortened_error_travels;
+dally::travelling_exception<untold_error> const untold_error_travels;
 dally::travelling_exception<coded_error> const coded_error_travels;
 dally::travelling_exception<plain_error> const plain_error_travels;
 }  // namespace
@@ -210,6 +243,54 @@ TEST_CASE("what cannot be rebuilt arrives as a remote_error that names type and 
   };
   static category const mine;
   check_remote([] { throw std::system_error{1, mine}; }, "system_error", "my message");
+}
+
+TEST_CASE("the type of an exception arrives, whatever the exception does", "[exceptions]") {
+  auto const arrived = [](auto const& f) {
+    try {
+      std::rethrow_exception(travelled(caught(f)));
+    } catch (dally::remote_error const& e) {
+      return e;
+    }
+    throw std::logic_error{"it was rebuilt"};
+  };
+  CHECK_THAT(arrived([] { throw silent_error{}; }).type_name(), dally::tests::contains("silent_error"));
+  CHECK(arrived([] { throw silent_error{}; }).text().empty());
+  CHECK_THAT(arrived([] { throw twofold_error{}; }).type_name(), dally::tests::contains("twofold_error"));
+  CHECK(arrived([] { throw static_cast<char const*>(nullptr); }).text().empty());
+  CHECK(arrived([] { throw user_error{"\xff\xfe no text \x80"}; }).text() == "\xff\xfe no text \x80");
+  CHECK(arrived([] { throw user_error{std::string(10'000'000, 'x')}; }).text().size() == 10'000'000);
+  // One that its codec cannot carry is told by its type and text, and why.
+  auto const shortened = arrived([] { throw shortened_error{"what it says"}; });
+  CHECK_THAT(shortened.type_name(), dally::tests::contains("shortened_error"));
+  CHECK(shortened.text() == "what it says");
+  CHECK_THAT(shortened.what(), dally::tests::contains("more than its value"));
+  auto const untold = arrived([] { throw untold_error{"what it says"}; });
+  CHECK_THAT(untold.type_name(), dally::tests::contains("untold_error"));
+  CHECK(untold.text() == "what it says");
+  // And as the cause of another, it harms that one as little.
+  CHECK_THROWS_AS(std::rethrow_exception(travelled(caught([] {
+                    try {
+                      throw untold_error{"the cause"};
+                    } catch (...) {
+                      std::throw_with_nested(std::out_of_range{"outer"});
+                    }
+                  }))),
+                  std::out_of_range);
+}
+
+TEST_CASE("an exception can be told briefly, without memory", "[exceptions]") {
+  std::vector<std::byte> room(dally::brief_exception_bytes);
+  for (auto const& thrown :
+       {caught([] { throw user_error{std::string(1'000'000, 'x')}; }), caught([] { throw fickle_error{}; }),
+        caught([] { throw silent_error{}; }), caught([] { throw 42; })}) {
+    dally::archive_writer out{room.data(), room.size()};
+    dally::encode_exception_briefly(out, thrown);
+    REQUIRE(out.fitted());
+    dally::archive_reader in{room.data(), out.size()};
+    CHECK_THROWS_AS(std::rethrow_exception(dally::decode_exception(in, "load", {})), dally::remote_error);
+    CHECK(in.left() == 0);
+  }
 }
 
 TEST_CASE("an exception of the user's arrives as itself once it is told to", "[exceptions]") {

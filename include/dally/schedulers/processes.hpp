@@ -25,8 +25,8 @@ namespace dally {
 /// exception is final, but for `task_options::retries`.
 ///
 /// Threads  workers are forked from the calling thread, which does nothing but wait for them, and run the tasks that
-///          must run `here` and those that return or take lazies. A compute inside a task of a worker runs in that
-///          worker
+///          must run `here` and those that return or take lazies; while it runs one, a thread beside it does the
+///          waiting. A compute inside a task of a worker runs in that worker
 /// Shape    every node once, after its dependencies, but for retries; the order depends on timing
 /// Errors   not_serializable before anything runs; killed_worker, task_timeout, remote_error; config_error for
 ///          options that make no sense; resource_error if the system refuses even one worker: it makes do with fewer
