@@ -2,6 +2,7 @@
 
 #include <atomic>
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <optional>
 #include <source_location>
@@ -15,13 +16,16 @@
 #include "dally/config.hpp"
 #include "dally/core/export.hpp"
 #include "dally/core/function.hpp"
+#include "dally/delayed/argument.hpp"
 #include "dally/delayed/lazy.hpp"
+#include "dally/delayed/own_lazies.hpp"
 #include "dally/delayed/traversal.hpp"
 #include "dally/execution/continuation.hpp"
 #include "dally/execution/execution.hpp"
 #include "dally/execution/observer.hpp"
 #include "dally/execution/retries.hpp"
 #include "dally/execution/scheduler.hpp"
+#include "dally/graph/node_marks.hpp"
 #include "dally/graph/plan.hpp"
 
 namespace dally {
@@ -243,24 +247,75 @@ auto compute_values(How const& how, Args const&... args) {
   return detail::noting_failure([&] { return detail::values_of(run.job, args...); });
 }
 
-/// A lazy whose value is there: the i-th output's of a finished job.
-template <class T>
-lazy<T> keep_output(lazy<T> const& x, execution& job, std::size_t i) {
-  node const* const from = detail::node_of(x);
-  if (from->is_value()) return x;
-  node_extras const named{.options = {.name = from->label()}};
-  return make_lazy<T>(record_value<stored_t<T>>(
-      from->place(), &named, [&](void* at) { ::new (at) stored_t<T>(job.take_output<stored_t<T>>(i)); }));
+/// The lazies of some arguments that are to be persisted: the tasks among them, each once, and which lazy names which.
+struct persisted_nodes {
+  static constexpr std::uint32_t already_there = ~std::uint32_t{0};
+
+  scratch_list<node const*> tasks;
+  scratch_list<std::uint32_t> indices;  // of each lazy among the tasks, in each_lazy's order
+
+  DALLY_FUNCTION_APART explicit persisted_nodes(scratch_list<node const*> const& nodes) {
+    node_marks& marks = node_marks::mine();
+    struct cleared {
+      node_marks& marks;
+      ~cleared() { marks.clear(); }
+    } const cleared_at_exit{marks};
+    std::size_t count = 0;
+    for (node const* const n : nodes) count += !n->is_value() && marks.mark_apart(n) ? 1U : 0U;
+    tasks.resize_for_overwrite(count);
+    marks.rank_all(tasks.data());
+    for (node const* const n : nodes) indices.push_back(n->is_value() ? already_there : marks.rank_apart(n));
+  }
+};
+
+/// Puts lazies whose values are there in the place of those that have been computed, in each_lazy's order.
+class persisting {
+ public:
+  persisting(persisted_nodes const& nodes, execution& job) : nodes_{nodes}, job_{job}, kept_(nodes.tasks.size()) {}
+
+  template <class T>
+  void operator()(lazy<T>& x) {
+    if (next_ == nodes_.indices.size()) refuse_other_lazies();
+    std::uint32_t const i = nodes_.indices[next_++];
+    if (i == persisted_nodes::already_there) return;
+    if (!kept_[i]) {
+      node const* const from = nodes_.tasks[i];
+      node_extras const named{.options = {.name = from->label()}};
+      kept_[i] = node_ref{record_value<stored_t<T>>(
+          from->place(), &named, [&](void* at) { ::new (at) stored_t<T>(job_.take_output<stored_t<T>>(i)); })};
+    }
+    kept_[i]->retain();
+    x = make_lazy<T>(kept_[i].get());
+  }
+
+ private:
+  persisted_nodes const& nodes_;
+  execution& job_;
+  std::vector<node_ref> kept_;
+  std::size_t next_ = 0;
+};
+
+/// Runs all lazies in some arguments in one run, and returns the arguments with lazies whose values are there.
+template <class How, class... Args>
+std::tuple<Args...> persist_values(How const& how, Args const&... args) {
+  persisted_nodes const nodes = detail::noting_failure([&] { return persisted_nodes{detail::nodes_in(args...)}; });
+  planned_run run{nodes.tasks.data(), nodes.tasks.size(), how};
+  return detail::noting_failure([&] {
+    std::tuple<Args...> kept{args...};
+    persisting persist{nodes, run.job};
+    std::apply([&](auto&... own) { (detail::each_own_lazy(own, persist), ...); }, kept);
+    return kept;
+  });
 }
 
-template <class How, class... T>
-auto persist_values(How const& how, lazy<T> const&... lazies) {
-  planned_run run = detail::run_of(how, lazies...);
-  return detail::noting_failure([&] {
-    return [&]<std::size_t... I>(std::index_sequence<I...>) {
-      return std::tuple<lazy<T>...>{keep_output(lazies, run.job, I)...};
-    }(std::index_sequence_for<T...>{});
-  });
+/// Of one container that container; of lazies, and of several arguments, a tuple.
+template <class... Args>
+auto persisted_result(std::tuple<Args...>&& kept) {
+  if constexpr (sizeof...(Args) == 1 && !(is_lazy<Args> && ...)) {
+    return std::get<0>(std::move(kept));
+  } else {
+    return std::move(kept);
+  }
 }
 
 }  // namespace detail
@@ -286,21 +341,26 @@ auto compute(S const& scheduler, Args const&... args) {
   return detail::compute_values(&own, args...);
 }
 
-/// Runs now; a tuple of lazies whose values are already there and are not computed again.
-template <class... T>
-[[nodiscard]] auto persist(lazy<T> const&... lazies) {
-  return detail::persist_values(detail::scheduler_or_null{}, lazies...);
+/// Runs now, all lazies in the arguments in one run; a tuple of lazies whose values are already there and are not
+/// computed again. Of one container of lazies the same container of such lazies: `blocks = persist(blocks)`. Containers
+/// among several arguments likewise, plain values unchanged.
+///
+/// Cost  no value is copied; two lazies of one node become two of one value
+template <class... Args>
+  requires detail::values_first<Args...>
+[[nodiscard]] auto persist(Args const&... args) {
+  return detail::persisted_result(detail::persist_values(detail::scheduler_or_null{}, args...));
 }
 /// The same, as the options say.
-template <class... T>
-[[nodiscard]] auto persist(compute_options const& options, lazy<T> const&... lazies) {
-  return detail::persist_values(options, lazies...);
+template <class... Args>
+[[nodiscard]] auto persist(compute_options const& options, Args const&... args) {
+  return detail::persisted_result(detail::persist_values(options, args...));
 }
 /// The same, on this scheduler.
-template <scheduler S, class... T>
-[[nodiscard]] auto persist(S const& scheduler, lazy<T> const&... lazies) {
+template <scheduler S, class... Args>
+[[nodiscard]] auto persist(S const& scheduler, Args const&... args) {
   any_scheduler const own = detail::owned(scheduler);
-  return detail::persist_values(&own, lazies...);
+  return detail::persisted_result(detail::persist_values(&own, args...));
 }
 
 /// A graph planned once, to be run many times: `auto again = prepare(x, y); again(); again(threads{2});`

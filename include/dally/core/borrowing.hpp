@@ -138,8 +138,7 @@ constexpr bool is_bound() {
 /// What looks at contiguous elements: data() of a constant one does not make them constant, as it does for an array.
 template <class T>
 concept contiguous_view =
-    std::is_trivially_copyable_v<T> && !requires { std::tuple_size<T>::value; } &&
-    requires(T& v, T const& c) {
+    std::is_trivially_copyable_v<T> && !requires { std::tuple_size<T>::value; } && requires(T& v, T const& c) {
       c.size();
       { v.data() } -> std::same_as<decltype(c.data())>;
       requires std::is_pointer_v<decltype(c.data())>;
@@ -156,8 +155,8 @@ template <class T>
 concept class_iterator = requires(T& at) {
   *at;
   { ++at } -> std::same_as<T&>;
-  requires(requires { typename T::iterator_concept; } ||
-           requires { typename std::iterator_traits<T>::iterator_category; });
+  requires(
+      requires { typename T::iterator_concept; } || requires { typename std::iterator_traits<T>::iterator_category; });
 };
 
 template <class T>
@@ -223,8 +222,8 @@ constexpr bool element_borrows(std::index_sequence<I...>) {
 }
 
 template <class T>
-concept holds_values = requires { typename T::value_type; } && (requires(T const& c) { c.begin(); } ||
-                                                               requires(T const& c) { c.has_value(); });
+concept holds_values = requires { typename T::value_type; } &&
+                       (requires(T const& c) { c.begin(); } || requires(T const& c) { c.has_value(); });
 
 /// Whether a value of type T refers to what others own, as far as its type tells: a view, an iterator, a reference, an
 /// expression of operands, or a container or aggregate of such. A pointer may mean anything, and does not count.

@@ -55,8 +55,9 @@ concept has_eval = requires(R const& r) {
 
 /// What Eigen's expressions without eval() say, such as `lu.solve(b)`. A decomposition says it too, but owns its data.
 template <class R>
-concept has_plain_object = requires { typename R::PlainObject; } && !std::is_copy_assignable_v<R> &&
-                           evaluates_to_itself<typename R::PlainObject> && std::is_convertible_v<R, typename R::PlainObject>;
+concept has_plain_object =
+    requires { typename R::PlainObject; } && !std::is_copy_assignable_v<R> &&
+    evaluates_to_itself<typename R::PlainObject> && std::is_convertible_v<R, typename R::PlainObject>;
 
 template <class R>
 concept has_blaze_result = requires {

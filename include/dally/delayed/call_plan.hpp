@@ -176,7 +176,8 @@ inline constexpr bool check_call() {
     static_assert(!calling::callable || calling::const_callable || std::is_copy_constructible_v<F>,
                   "dally: a callable whose call operator is not const works on a copy of its own in each call, so it "
                   "must be copyable; make its operator() const");
-    return !calling::changes_nothing && calling::callable && (calling::const_callable || std::is_copy_constructible_v<F>);
+    return !calling::changes_nothing && calling::callable &&
+           (calling::const_callable || std::is_copy_constructible_v<F>);
   } else {
     return false;
   }

@@ -56,8 +56,9 @@ struct call_value {
   template <class F, class... Args>
     requires(!callable_with<F const&, Args...> && callable_with<F&, Args...>)
   auto operator()(F const& function, Args&&... args) const {
-    using result = kept_result_t<std::decay_t<decltype(detail::invoke(std::declval<F&>(), std::forward<Args>(args)...))>,
-                                 std::decay_t<Args>...>;
+    using result =
+        kept_result_t<std::decay_t<decltype(detail::invoke(std::declval<F&>(), std::forward<Args>(args)...))>,
+                      std::decay_t<Args>...>;
     F copy(function);
     return static_cast<result>(detail::invoke(copy, std::forward<Args>(args)...));
   }
@@ -101,7 +102,8 @@ kept_callable<F> keep_callable(F&& function) {
 /// Arguments  decay-copied as by std::thread; lazies among them, and inside containers, become edges. A parameter
 ///            `T const&` reads the result where it lies; `T` or `T&&` gets it moved in at its last use, else copied
 /// Callable   called as const where it can be; else each call works on a copy of its own
-/// Result     kept as a value: an expression of Eigen, std::valarray and the like as what it evaluates to (owned_result).
+/// Result     kept as a value: an expression of Eigen, std::valarray and the like as what it evaluates to
+/// (owned_result).
 ///            A view or an iterator, which may refer to arguments that end, is refused at compile time unless all of
 ///            them are recorded values or std::ref, or `delayed(f, {.borrows = true})` says that they live long enough
 /// Errors     what copying the arguments throws; resource_error; then nothing is recorded
@@ -156,9 +158,10 @@ class [[nodiscard]] delayed {
   auto record(Function&& function, Args&&... args) const {
     if constexpr (detail::is_lazy<F>) {
       return detail::record<detail::call_value, Borrows>(place_, extras(), detail::call_value{},
-                                                std::forward<Function>(function), std::forward<Args>(args)...);
+                                                         std::forward<Function>(function), std::forward<Args>(args)...);
     } else if constexpr (std::is_copy_constructible_v<F> || detail::check_call<F, std::decay_t<Args>...>()) {
-      return detail::record<kept, Borrows>(place_, extras(), std::forward<Function>(function), std::forward<Args>(args)...);
+      return detail::record<kept, Borrows>(place_, extras(), std::forward<Function>(function),
+                                           std::forward<Args>(args)...);
     }
   }
 
@@ -168,11 +171,11 @@ class [[nodiscard]] delayed {
     if constexpr (detail::is_lazy<F>) {
       using afterwards = detail::call_afterwards<detail::call_value>;
       return detail::record<afterwards, Borrows>(place_, extras(), afterwards{}, std::move(first), function_,
-                                        std::forward<Args>(args)...);
+                                                 std::forward<Args>(args)...);
     } else {
       using afterwards = detail::call_afterwards<kept>;
       return detail::record<afterwards, Borrows>(place_, extras(), afterwards{function_}, std::move(first),
-                                        std::forward<Args>(args)...);
+                                                 std::forward<Args>(args)...);
     }
   }
 

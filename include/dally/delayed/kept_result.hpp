@@ -99,7 +99,8 @@ constexpr bool outlives_result(bool copied_out) {
     using value = std::remove_cvref_t<parameter>;
     constexpr bool read = std::is_lvalue_reference_v<parameter> &&
                           (std::is_same_v<value, A> || std::is_base_of_v<value, A> || !std::is_class_v<value>);
-    return read || holds_nothing<value>() || (!std::is_reference_v<parameter> && std::is_trivially_destructible_v<value>);
+    return read || holds_nothing<value>() ||
+           (!std::is_reference_v<parameter> && std::is_trivially_destructible_v<value>);
   }
 }
 
@@ -129,7 +130,7 @@ constexpr auto told_parameters() {
   } else if constexpr (requires {
                          detail::member_parameters(&F::template operator()<typename input_of<A>::type...>);
                        }) {
-    return decltype(detail::member_parameters(&F::template operator()<typename input_of<A>::type...>)){};
+    return decltype(detail::member_parameters(&F::template operator()<typename input_of<A>::type...>)) {};
   } else {
     return parameter_list<>{};
   }

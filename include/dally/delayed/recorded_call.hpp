@@ -94,9 +94,9 @@ struct recorded_call {
     ((first[I + 1] = first[I] + argument<A>::taken(part_at<I>(kept))), ...);
     if constexpr (!std::is_same_v<result, std::decay_t<returned>>) {
       // In one expression: what it is converted from refers to the arguments, and to the callable.
-      return detail::owned<result>(detail::invoke(
-          own_callable<F, calling::const_callable>(function).function,
-          argument<A>::template get<calling::chosen[I]>(part_at<I>(kept), in, first[I])...));
+      return detail::owned<result>(
+          detail::invoke(own_callable<F, calling::const_callable>(function).function,
+                         argument<A>::template get<calling::chosen[I]>(part_at<I>(kept), in, first[I])...));
     } else if constexpr (std::is_member_pointer_v<F>) {
       return detail::invoke(function, argument<A>::template get<calling::chosen[I]>(part_at<I>(kept), in, first[I])...);
     } else if constexpr (calling::const_callable) {

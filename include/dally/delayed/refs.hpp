@@ -10,13 +10,15 @@
 
 namespace dally {
 
-/// A parameter that reads many values where they lie: a random-access range of `T const&`. A function of `refs<T>` takes
-/// a container of `lazy<T>` without a copy of any result, which a function of `std::vector<T>` gets as values of its
-/// own: moved there at their last use, else copied.
+/// A parameter that reads many values where they lie: a random-access range of `T const&`. A function of `refs<T>`
+/// takes a container of `lazy<T>` without a copy of any result, which a function of `std::vector<T>` gets as values of
+/// its own: moved there at their last use, else copied.
 ///
-///     float mean(dally::refs<chunk> chunks);      // dally::delayed(mean)(chunks), of a std::vector<dally::lazy<chunk>>
+///     float mean(dally::refs<chunk> chunks);      // dally::delayed(mean)(chunks), of a
+///     std::vector<dally::lazy<chunk>>
 ///
-/// Shape     the elements in the order in which the lazies stand in the container, of nested ones one after the other, of
+/// Shape     the elements in the order in which the lazies stand in the container, of nested ones one after the other,
+/// of
 ///           maps the mapped values. Also made of what has data() and size(): a lazy<std::vector<T>>, a vector
 /// Lifetime  of the call that it is passed to
 /// Cost      a pointer for each element of a container of lazies; nothing for one of values
@@ -83,11 +85,12 @@ class refs {
   /// Of values wherever they are.
   refs(T const* const* addresses, std::size_t size) noexcept : addresses_{addresses}, size_{size} {}
   template <class Values>
-    requires(!std::same_as<std::remove_cvref_t<Values>, refs> && requires(Values const& values) {
-              { values.data() } -> std::convertible_to<T const*>;
-              values.size();
-              requires std::same_as<std::remove_cvref_t<decltype(*values.data())>, T>;
-            })
+    requires(!std::same_as<std::remove_cvref_t<Values>, refs> &&
+             requires(Values const& values) {
+               { values.data() } -> std::convertible_to<T const*>;
+               values.size();
+               requires std::same_as<std::remove_cvref_t<decltype(*values.data())>, T>;
+             })
   refs(Values const& values) noexcept  // NOLINT: implicit, as of std::span
       : refs(static_cast<T const*>(values.data()), static_cast<std::size_t>(values.size())) {}
 
