@@ -6,11 +6,14 @@
 #include <array>
 #include <cstddef>
 #include <deque>
+#include <functional>
 #include <list>
 #include <map>
 #include <memory>
 #include <numeric>
+#include <ranges>
 #include <span>
+#include <sstream>
 #include <string>
 #include <tuple>
 #include <type_traits>
@@ -200,4 +203,46 @@ TEST_CASE("map ends with the shortest of its ranges", "[collect]") {
   CHECK(dally::map(add, three, std::vector<int>{}).empty());
   int const plain[] = {7, 8};
   CHECK(compute(synchronous{}, dally::map(add, plain, two)) == std::vector{17, 28});
+}
+
+TEST_CASE("map, tree_reduce and collect read views that begin when asked, and what can be read but once", "[collect]") {
+  auto const twice = [](int x) { return 2 * x; };
+  std::vector<int> const numbers{1, 2, 3, 4, 5};
+  auto odd = dally::map(twice, numbers | std::views::filter([](int x) { return x % 2 == 1; }));
+  REQUIRE(odd.size() == 3);
+  CHECK(value(odd[2]) == 10);
+  std::istringstream text{"1 2 3"};
+  auto read = dally::map(std::plus{}, std::views::istream<int>(text), std::views::iota(10));
+  REQUIRE(read.size() == 3);
+  CHECK(value(read[2]) == 3 + 12);
+  CHECK(dally::map(std::plus{}, std::views::iota(0), numbers | std::views::take_while([](int x) { return x < 4; }))
+            .size() == 3);
+
+  auto const all = [](auto const&) { return true; };
+  CHECK(value(dally::tree_reduce(odd | std::views::filter(all), std::plus{})) == 18);
+  CHECK(value(collect(odd | std::views::take_while(all))) == std::vector{2, 6, 10});
+  std::istringstream more{"4 5"};
+  int recorded = 0;
+  auto calls = std::views::istream<int>(more) | std::views::transform([&](int x) {
+                 ++recorded;
+                 return delayed(twice)(x);
+               });
+  CHECK(value(dally::tree_reduce(calls, std::plus{}, 1)) == 19);
+  CHECK(recorded == 2);
+}
+
+TEST_CASE("map moves the elements of a container that it is given, and reads others as const", "[collect]") {
+  auto const read = [](std::unique_ptr<int> const& p) { return *p; };
+  std::vector<std::unique_ptr<int>> owned;
+  owned.push_back(std::make_unique<int>(7));
+  CHECK(value(dally::map(read, std::move(owned))[0]) == 7);
+  std::vector<bool> bits{true, false};
+  auto turned = dally::map([](bool x) { return !x; }, bits);
+  bits[1] = true;  // was copied
+  CHECK(value(turned[1]));
+  CHECK(!value(dally::map([](bool x) { return !x; }, std::vector<bool>{true})[0]));
+  std::vector<counted> kept(1);
+  counted::reset();
+  static_cast<void>(dally::map([](counted const& c) { return c.value(); }, kept));
+  CHECK(counted::copies() == 1);
 }
