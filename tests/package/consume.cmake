@@ -1,8 +1,9 @@
 # Installs dally into a fresh prefix below WORK, which then moves; configures, builds and runs the stranger's project
 # CONSUMER, which gets to know both the prefix and the source directory and takes the one it wants. No step may warn.
+# Its PROGRAMS print all the same.
 #
-#   cmake -DCONSUMER=tests/package/find_package -DLIBRARIES="dally;graphviz" -DVERSION=0.1.0 -DDALLY_SOURCE=. \
-#         -DDALLY_BUILD=build -DWORK=dir -DGENERATOR=Ninja -DCOMPILER=g++ -P consume.cmake
+#   cmake -DCONSUMER=tests/package/find_package -DPROGRAMS="dally;compiled" -DLIBRARIES="dally;graphviz" \
+#         -DVERSION=0.1.0 -DDALLY_SOURCE=. -DDALLY_BUILD=build -DWORK=dir -DGENERATOR=Ninja -DCOMPILER=g++ -P consume.cmake
 #
 # Instead of a folder with a project CONSUMER may be `pkg_config`, or `plain`: the compiler's command line alone. The
 # folder exported_library holds two projects: a library that is installed itself, and who uses it.
@@ -97,6 +98,6 @@ step("${CMAKE_COMMAND}" -S "${CONSUMER}" -B "${WORK}/build" -G "${GENERATOR}" -D
      "-DCMAKE_CXX_COMPILER=${COMPILER}" "-DCMAKE_PREFIX_PATH=${WORK}/prefix" "-DDALLY_SOURCE=${DALLY_SOURCE}"
      "-DDALLY_VERSION_EXPECTED=${VERSION}")
 step("${CMAKE_COMMAND}" --build "${WORK}/build")
-foreach(library IN LISTS LIBRARIES ITEMS compiled)
-  run("${WORK}/build/consumer_${library}")
+foreach(program IN LISTS PROGRAMS)
+  run("${WORK}/build/consumer_${program}")
 endforeach()

@@ -17,6 +17,7 @@
 #include "dally/core/owned_result.hpp"
 #include "dally/core/symbol.hpp"
 #include "dally/core/token.hpp"
+#include "dally/core/unique_number.hpp"
 #include "dally/delayed/argument.hpp"
 #include "dally/delayed/call_plan.hpp"
 #include "dally/delayed/call_wire.hpp"
@@ -205,6 +206,9 @@ template <class T>
                         "; define dally::token token_of(T const&) in its namespace, or say {.pure = false}"});
 }
 
+/// Tells the types of this library from those of one that lay at the same addresses before it was loaded.
+inline std::uint64_t const loaded_types = unique_number(&loaded_types);
+
 /// Who a function is. `fn<f>`: the build it belongs to and its place there, the same in every process. Else, in this
 /// process only, the address of a function, or the type of a callable with whatever token its state has.
 template <class F, class... A>
@@ -218,6 +222,7 @@ template <class F, class... A>
     hash.add_number(reinterpret_cast<std::uintptr_t>(function));
   } else {
     hash.add_number('q');
+    hash.add_number(loaded_types);
     hash.add_number(reinterpret_cast<std::uintptr_t>(&type_anchor<parameter_list<F, A...>>));
     if constexpr (requires { typename F::stands_for; }) {
       add_function_token<typename F::stands_for, A...>(hash, *function.function);
