@@ -87,17 +87,18 @@ class worker_initializer {
  public:
   worker_initializer() = default;
   worker_initializer(std::nullptr_t) noexcept {}  // NOLINT(google-explicit-constructor)
-  template <class F>
-    requires(!std::same_as<std::remove_cvref_t<F>, worker_initializer> && std::copy_constructible<std::decay_t<F>> &&
-             (std::invocable<std::decay_t<F>&, worker_start const&> || std::invocable<std::decay_t<F>&>))
-  worker_initializer(F&& f) {                    // NOLINT(google-explicit-constructor): .initializer = [] { ... }
-    if constexpr (requires { f == nullptr; }) {  // a pointer, a std::function
-      if (f == nullptr) return;
+  template <class F, class Call = std::decay_t<F>>
+    requires(!std::same_as<Call, worker_initializer> && std::copy_constructible<Call> &&
+             (std::invocable<Call&, worker_start const&> || std::invocable<Call&>))
+  worker_initializer(F&& f) {  // NOLINT(google-explicit-constructor): .initializer = [] { ... }
+    Call call(std::forward<F>(f));
+    if constexpr (!std::is_empty_v<Call> && requires { call == nullptr; }) {  // a pointer, a std::function
+      if (call == nullptr) return;
     }
-    if constexpr (std::invocable<std::decay_t<F>&, worker_start const&>) {
-      call_ = std::forward<F>(f);
+    if constexpr (std::invocable<Call&, worker_start const&>) {
+      call_ = std::move(call);
     } else {
-      call_ = [call = std::forward<F>(f)](worker_start const&) mutable { static_cast<void>(call()); };
+      call_ = [call = std::move(call)](worker_start const&) mutable { static_cast<void>(call()); };
     }
   }
 
