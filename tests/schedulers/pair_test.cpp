@@ -185,8 +185,8 @@ TEST_CASE("two workers share short tasks", "[schedulers][pairs]") {
     })(cells...);
   });
   std::uint64_t const expected = plain(32, 2'000);
-  // Under load nobody may come in time.
-  for (int run = 0; run < 200 && by_others == 0; ++run) REQUIRE(x.compute(dally::threads{2}) == expected);
+  // Beside other programs the two are seldom both there.
+  for (int run = 0; run < 5'000 && by_others == 0; ++run) REQUIRE(x.compute(dally::threads{2}) == expected);
   CHECK(by_others > 0);
 }
 
