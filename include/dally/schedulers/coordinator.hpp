@@ -299,17 +299,25 @@ class coordinator {
         return fail_unsent(n);
       }
     }
-    bool const outer = crew_.runs_here().exchange(true, std::memory_order_relaxed);
+    struct restored {
+      worker_crew& crew;
+      bool outer = crew.runs_here().exchange(true, std::memory_order_relaxed);
+      ~restored() {
+        crew.lent() = false;
+        crew.runs_here().store(outer, std::memory_order_relaxed);
+      }
+    };
     bool there = false;
-    crew_.lent() = may_grow(n);
     auto const task = [&] { there = job_.run_here(n, 0); };
-    if (crew_.lent() || (crew_.idle() && !any_ready())) {
-      task();
-    } else {
-      run_attended(task);
+    {
+      restored const after{crew_};
+      crew_.lent() = may_grow(n);
+      if (crew_.lent() || (crew_.idle() && !any_ready())) {
+        task();
+      } else {
+        run_attended(task);
+      }
     }
-    crew_.lent() = false;
-    crew_.runs_here().store(outer, std::memory_order_relaxed);
     if (there) values_.made_here(n);
     release(n);
   }

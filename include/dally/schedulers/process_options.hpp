@@ -118,8 +118,8 @@ struct process_options {
   unsigned max_tasks_per_worker = 0;  ///< after so many a worker is replaced; 0: never
   memory_size max_worker_growth{};    ///< a worker that has grown by more is replaced after its task
   worker_initializer initializer{};   ///< called in each worker before its first task; what it throws ends the run
-  /// Told, on the calling thread, what a run has had to do without: fewer workers than asked for, and why. By default
-  /// it is a line on stderr.
+  /// Told, on the thread that computes or the one beside it, what a run has had to do without: fewer workers than asked
+  /// for, and why. By default it is a line on stderr.
   std::function<void(std::string_view note)> note{&print_note};
 
   static void print_note(std::string_view note) {
