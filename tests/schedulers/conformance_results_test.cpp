@@ -149,7 +149,7 @@ DALLY_TEST_ON_EVERY_SCHEDULER("refs only read: another task may take a move-only
   CHECK(dally::compute(scheduler, taken, total) == std::tuple(3, 6));
 }
 
-DALLY_TEST_ON_EVERY_SCHEDULER("expressions of inputs are evaluated before these end") {
+DALLY_TEST_ON_EVERY_LOCAL_SCHEDULER("expressions of inputs are evaluated before these end") {
   auto a = delayed([](double x) { return std::valarray<double>(x, 1000); })(1.5);
   auto b = delayed([](double x) { return std::valarray<double>(x, 1000); })(2.5);
   CHECK((a * b + a).then([](std::valarray<double> const& v) { return v.sum(); }).compute(scheduler) == 5250.0);

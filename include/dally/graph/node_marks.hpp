@@ -43,8 +43,10 @@ class node_marks {
   /// The same, as a call: for where few are marked, or code is to be small.
   DALLY_FUNCTION_APART bool mark_apart(node const* n) { return mark(n); }
 
-  /// Whether all marked nodes are of one arena.
-  [[nodiscard]] bool one_arena() const noexcept { return one_arena_; }
+  /// Whether the marked nodes stand behind what they take, as far as is known: all are of one arena, and none was noted.
+  [[nodiscard]] bool in_order() const noexcept { return in_order_; }
+  /// Notes that a marked node may take what stands behind it.
+  void note_disorder() noexcept { in_order_ = false; }
 
   /// How many marked nodes stand before this marked one, by the last rank_all().
   [[nodiscard]] std::uint32_t rank(node const* n) { return rank_in(of(n), n); }
@@ -129,7 +131,7 @@ class node_marks {
     }
     newest_ = oldest_ = nullptr;
     for (recent& r : recent_) r = {};
-    one_arena_ = true;
+    in_order_ = true;
     if (by_index_.size() > most_kept) keep(most_kept);
   }
 
@@ -264,7 +266,7 @@ class node_marks {
     block_marks*& marks = by_index_[at];
     if (marks == nullptr) marks = new block_marks{};
     marks->block = &block;
-    one_arena_ &= newest_ == nullptr || newest_->block->origin() == block.origin();
+    in_order_ &= newest_ == nullptr || newest_->block->origin() == block.origin();
     // What is entered is older than what was, but for graphs of several arenas: there the order does not matter.
     block_marks** to_newer = &newest_;  // the link to the first that is older
     block_marks* newer = nullptr;
@@ -292,7 +294,7 @@ class node_marks {
   block_marks* newest_ = nullptr;
   block_marks* oldest_ = nullptr;
   recent recent_[16];
-  bool one_arena_ = true;
+  bool in_order_ = true;
 };
 
 }  // namespace dally

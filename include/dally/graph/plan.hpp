@@ -136,11 +136,10 @@ class plan {
     retry_rules const* retries = nullptr;
     bool here = false;
     bool limits = false;
-    bool misplaced = false;  // some input stands behind its consumer
 
     /// Adds a task; `input` is called with the tasks that it depends on.
     template <class Input>
-    void add(node const& n, Input&& input) {
+    void add(node const& n, node_marks& marks, Input&& input) {
       dependency_list const dependencies = n.dependencies();
       std::uint32_t const its_size = n.type().result->slot_size;
       slot_sizes |= its_size;
@@ -155,7 +154,7 @@ class plan {
         }
       }
       if (n.type().rules != nullptr) add_rules(n.type());
-      if (n.is_special()) add_special(n);
+      if (n.is_special()) add_special(n, marks);
     }
     void add_constant(node const& value) noexcept {
       ++constants;
@@ -164,8 +163,8 @@ class plan {
     }
 
    private:
-    [[gnu::cold]] DALLY_FUNCTION_APART void add_special(node const& n) {
-      misplaced |= n.is_misplaced();
+    [[gnu::cold]] DALLY_FUNCTION_APART void add_special(node const& n, node_marks& marks) {
+      if (n.is_misplaced()) marks.note_disorder();
       if (n.extras() == nullptr) return;
       if (n.is_pure()) merge = n.extras()->merge;
       if (n.extras()->options.retries != 0) retries = n.extras()->retries;
@@ -269,10 +268,10 @@ DALLY_FUNCTION_APART bool plan::find(node const* const* outputs, node_marks& mar
   bool in_order = true;
   for (;;) {
     bool const to_the_end = marks.each_downwards([&](node const* n, auto& place) {
-      all.add(*n, [&](node const* input) { marks.mark(input, place); });
-      return !in_order || (marks.one_arena() && !all.misplaced);
+      all.add(*n, marks, [&](node const* input) { marks.mark(input, place); });
+      return !in_order || marks.in_order();
     });
-    if (!in_order || (to_the_end && marks.one_arena())) break;
+    if (!in_order || (to_the_end && marks.in_order())) break;
     in_order = false;
     marks.clear();
     recorded_order(outputs, output_count_, marks, tasks_);
