@@ -5,31 +5,32 @@
 #include <string>
 #include <utility>
 
+#include "dally/core/export.hpp"
 #include "dally/core/function.hpp"
 #include "dally/core/key.hpp"
 
 namespace dally {
 
 /// The root of every exception that dally itself throws; a task's own exception arrives as itself.
-class error : public std::runtime_error {
+class DALLY_EXPORT_TYPE error : public std::runtime_error {
  public:
   using std::runtime_error::runtime_error;
 };
 
 /// A graph that cannot run as asked: an empty reduction, an empty handle, two takers of one move-only result.
-class graph_error : public error {
+class DALLY_EXPORT_TYPE graph_error : public error {
  public:
   using error::error;
 };
 
 /// An option, environment variable, file suffix or limit that makes no sense; the message lists what does.
-class config_error : public error {
+class DALLY_EXPORT_TYPE config_error : public error {
  public:
   using error::error;
 };
 
 /// The run was stopped by a stop request or by SIGINT before its outputs were there.
-class cancelled : public error {
+class DALLY_EXPORT_TYPE cancelled : public error {
  public:
   using error::error;
 };
@@ -45,7 +46,7 @@ namespace detail {
 /// The system refused threads, processes, descriptors, memory or disk.
 ///
 /// Units  code() is the errno of the refusal, 0 where there is none
-class resource_error : public error {
+class DALLY_EXPORT_TYPE resource_error : public error {
  public:
   resource_error(std::string const& what, int code) : error{what}, code_{code} {}
   resource_error(char const* what, int code) : error{what}, code_{code} {}
@@ -60,7 +61,7 @@ class resource_error : public error {
 [[noreturn, gnu::cold]] DALLY_FUNCTION void throw_refused(char const* what) { throw resource_error{what, errno}; }
 
 /// An error that speaks of one task.
-class task_failure : public error {
+class DALLY_EXPORT_TYPE task_failure : public error {
  public:
   /// The task's label.
   [[nodiscard]] std::string const& task() const noexcept { return task_; }
@@ -76,7 +77,7 @@ class task_failure : public error {
 };
 
 /// A result or an argument that cannot cross a process border; thrown before anything runs.
-class not_serializable : public task_failure {
+class DALLY_EXPORT_TYPE not_serializable : public task_failure {
  public:
   not_serializable(std::string const& what, std::string type, std::string task, dally::key key)
       : task_failure{what, std::move(task), std::move(key)}, type_{std::move(type)} {}
@@ -90,7 +91,7 @@ class not_serializable : public task_failure {
 
 /// An exception that crossed a process border and whose type cannot be rebuilt on this side, or a result whose encoding
 /// threw. Standard exceptions cross as themselves, and those that have a `travelling_exception`.
-class remote_error : public task_failure {
+class DALLY_EXPORT_TYPE remote_error : public task_failure {
  public:
   remote_error(std::string const& what, std::string type, std::string text, std::string task, dally::key key)
       : task_failure{what, std::move(task), std::move(key)}, type_{std::move(type)}, text_{std::move(text)} {}
@@ -106,7 +107,7 @@ class remote_error : public task_failure {
 };
 
 /// How a worker's process ended.
-struct worker_death {
+struct DALLY_EXPORT_TYPE worker_death {
   enum class reason : unsigned char {
     unknown,    ///< somebody else in this program waited for the process
     signalled,  ///< `number` is the signal
@@ -118,7 +119,7 @@ struct worker_death {
 };
 
 /// A task's worker died each time it ran the task.
-class killed_worker : public task_failure {
+class DALLY_EXPORT_TYPE killed_worker : public task_failure {
  public:
   killed_worker(std::string const& what, worker_death death, unsigned attempts, std::string task, dally::key key)
       : task_failure{what, std::move(task), std::move(key)}, death_{death}, attempts_{attempts} {}
@@ -133,7 +134,7 @@ class killed_worker : public task_failure {
 };
 
 /// A task took longer than it was allowed to, each time it ran.
-class task_timeout : public task_failure {
+class DALLY_EXPORT_TYPE task_timeout : public task_failure {
  public:
   task_timeout(std::string const& what, unsigned attempts, std::string task, dally::key key)
       : task_failure{what, std::move(task), std::move(key)}, attempts_{attempts} {}

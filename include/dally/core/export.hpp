@@ -41,8 +41,12 @@
 ///
 /// Who uses a variable must use, in the same library, the mutex that guards it: then no two libraries share the one
 /// without the other. A library that has its symbols to itself all the same (dlopen with RTLD_LOCAL of one that was
-/// made by clang or with -fno-gnu-unique, a linker's version script, -Bsymbolic) has all of these to itself, and can be
-/// unloaded. See docs/libraries.md.
+/// made by clang or with -fno-gnu-unique, a linker's version script) has all of these to itself, and can be unloaded.
+/// See docs/libraries.md.
 #define DALLY_EXPORT            \
   [[gnu::visibility("default"), \
     gnu::abi_tag(DALLY_ABI_TEXT(DALLY_VERSION_MAJOR, DALLY_VERSION_MINOR, DALLY_VERSION_PATCH))]]
+
+/// DALLY_EXPORT_TYPE does it for the type of an exception, which other libraries catch: libc++ compares such types by
+/// address. For what exceptions are made of as well, or GCC warns.
+#define DALLY_EXPORT_TYPE [[gnu::visibility("default")]]

@@ -6,6 +6,8 @@
 #include <string>
 #include <utility>
 
+#include "dally/core/export.hpp"
+
 namespace dally {
 
 /// The content hash of a value: 128 bits, equal for equal values of one type, the same in every process.
@@ -21,7 +23,7 @@ struct token {
 ///
 /// Order   by name, then by bits: tasks of one kind stand together
 /// Source  Dask's keys, `increment-<token>`
-class key {
+class DALLY_EXPORT_TYPE key {
  public:
   key() = default;
   key(std::string name, std::uint64_t high, std::uint64_t low) : name_{std::move(name)}, high_{high}, low_{low} {}

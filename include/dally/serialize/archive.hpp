@@ -6,19 +6,20 @@
 #include <type_traits>
 
 #include "dally/core/error.hpp"
+#include "dally/core/export.hpp"
 #include "dally/core/function.hpp"
 #include "dally/core/text.hpp"
 
 namespace dally {
 
 /// Bytes that are not what a codec wrote: cut off, too long, or out of range. Also a value that no bytes stand for.
-class archive_error : public error {
+class DALLY_EXPORT_TYPE archive_error : public error {
  public:
   using error::error;
 };
 
 /// An address that means nothing to whoever reads it.
-class unknown_address : public archive_error {
+class DALLY_EXPORT_TYPE unknown_address : public archive_error {
  public:
   using archive_error::archive_error;
 };
