@@ -2,11 +2,11 @@
 
 #include <dlfcn.h>
 #include <malloc.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <csignal>
 #include <cstdio>
-#include <cstdlib>
 #include <fstream>
 #include <functional>
 #include <map>
@@ -52,6 +52,14 @@ void pass_lazies(std::vector<part> const& parts_of_all) {
       check(!dally::same_node(here, all.back()) && dally::same_node(here, dally::lazy{here}), "same_node", p.name);
     }
   }
+  // And of what is recorded independently of each other.
+  dally::lazy<int> const input{1};
+  std::set<dally::key> keys;
+  for (int i = 0; i < 300; ++i) {
+    for (part const& p : parts_of_all) {
+      check(keys.insert(p.is->record(input, i).key()).second, "keys of independent tasks differ", p.name);
+    }
+  }
   for (part const& p : parts_of_all) {
     check(p.is->compute(all.back()) == expected, "values of tasks of all parts", p.name);
     check(p.is->compute(all.back().persist()) == expected, "values that are kept", p.name);
@@ -77,17 +85,24 @@ void pass_pure_calls(std::vector<part> const& parts_of_all) {
   check(sum == 2 * (7 + 2 + 3) || sum == 2 * (7 + 2 + 3 + 5), "and each calls its own", "all");
 }
 
+/// Counts what it runs.
+struct counting {
+  int* runs;
+  void run(dally::execution& job) const {
+    ++*runs;
+    dally::synchronous{}.run(job);
+  }
+};
+
 // What the program says holds in its libraries, and the other way round.
 void share_state(std::vector<part> const& parts_of_all) {
   std::set<std::thread::id> workers;
   for (part const& p : parts_of_all) {
     {
-      dally::scoped_scheduler const guard{dally::synchronous{}};
-      auto const me = std::this_thread::get_id();
-      auto const elsewhere = dally::delayed([me](int) { return std::this_thread::get_id() != me ? 1 : 0; });
-      std::vector<dally::lazy<int>> all;
-      for (int i = 0; i < 8; ++i) all.push_back(elsewhere(i));
-      check(p.is->compute(parts::sum_of(all)) == 0, "a scope's scheduler is its default", p.name);
+      int runs = 0;
+      dally::scoped_scheduler const guard{counting{&runs}};
+      check(p.is->compute(dally::delayed(parts::increment)(1)) == 2 && runs == 1, "a scope's scheduler is its default",
+            p.name);
     }
     try {
       p.is->fail();
@@ -128,6 +143,17 @@ long mapped_kilobytes() {
   return 0;
 }
 
+// Whether a child can record and compute: fork takes the mutex of each dally in the process once.
+bool forks() {
+  pid_t const child = ::fork();
+  if (child == 0) {
+    int const two = dally::delayed(parts::increment)(1).compute(dally::synchronous{});
+    ::_exit(two == 2 ? 0 : 1);
+  }
+  int status = 1;
+  return ::waitpid(child, &status, 0) == child && status == 0;
+}
+
 bool is_loaded(char const* path) {
   void* const again = dlopen(path, RTLD_NOW | RTLD_NOLOAD);
   if (again != nullptr) dlclose(again);
@@ -137,6 +163,7 @@ bool is_loaded(char const* path) {
 // A plugin with a dally of its own leaves nothing behind when it is unloaded, and the program can still fork.
 void load_plugin(std::vector<part> const& parts_of_all) {
   long mapped = 0;
+  dally::lazy<int> const input = dally::delayed(parts::increment)(1);
   std::set<dally::key> keys;
   for (int round = 0; round < 24; ++round) {
     void* const loaded = dlopen(PLUGIN, RTLD_NOW | RTLD_LOCAL);
@@ -146,21 +173,21 @@ void load_plugin(std::vector<part> const& parts_of_all) {
     }
     auto const functions = reinterpret_cast<library const* (*)()>(dlsym(loaded, "plugin_functions"));
     std::thread{[&] {
+      check(keys.insert(functions()->record(input, 0).key()).second, "keys of another loading differ", "the plugin");
+      check(keys.insert(functions()->scale(input).key()).second, "keys of another loading differ", "the plugin");
       auto both = parts_of_all;
       both.push_back({"the plugin", functions()});
       pass_lazies(both);
       pass_pure_calls(both);
       check(functions()->threads_of_tasks().size() == 2, "threads", "the plugin");
-      auto const x = dally::delayed(parts::increment)(1);
-      check(keys.insert(functions()->record(x, 0).key()).second, "keys of another loading differ", "the plugin");
-      check(keys.insert(functions()->scale(x).key()).second, "keys of another loading differ", "the plugin");
     }}.join();
     dlclose(loaded);
     check(!is_loaded(PLUGIN), "it is unloaded", "the plugin");
+    check(round != 0 || forks(), "the program forks", "the plugin");
     if (round == 3) mapped = mapped_kilobytes();
   }
   check(mapped_kilobytes() < mapped + 20 * 1024, "20 loadings leave less than 20 MiB behind", "the plugin");
-  check(std::system("true") == 0, "the program still forks", "the plugin");
+  check(forks(), "the program still forks", "the plugin");
 }
 
 }  // namespace
@@ -171,6 +198,7 @@ int main() {
   pass_lazies(libraries);
   pass_pure_calls(libraries);
   share_state(libraries);
+  check(forks(), "the program forks", "all");
   load_plugin(libraries);
   if (failures == 0) std::printf("dally %s: %d\n", dally::version, (dally::lazy{1} + 2 + dally::lazy{3}).compute());
   return failures == 0 ? 0 : 1;
