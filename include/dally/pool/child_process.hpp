@@ -255,10 +255,21 @@ class child_process {
   void kill_all() noexcept {
     if (std::exchange(killed_, true) || !send(0)) return;
     if (!alone_) offspring_ = detail::offspring{pid_};
-    if (!offspring_.empty() && reaper_ == nullptr) detail::offspring::adopt(true);
+    if (!offspring_.empty()) detail::offspring::adopt(true);
     send(SIGKILL);
     ::kill(-pid_, SIGKILL);
     offspring_.kill();
+  }
+
+  // That of a child which is gone; waits for what it had started, and was killed with it.
+  void forget() noexcept {
+    watch_.close();
+    lifeline_.close();
+    killed_ = false;
+    if (offspring_.empty()) return;
+    offspring_.bury_adopted();
+    detail::offspring::adopt(false);
+    offspring_ = {};
   }
 
   std::optional<worker_death> reap(int options) noexcept {
@@ -271,9 +282,9 @@ class child_process {
       } while (gone < 0 && errno == EINTR);
       if (gone == 0) return std::nullopt;
       kill_all();  // its group
-      watch_.close();
-      killed_ = false;
-      return reaper_->reap(std::exchange(pid_, 0));
+      worker_death const how = reaper_->reap(std::exchange(pid_, 0));
+      forget();
+      return how;
     }
     constexpr auto by_descriptor = static_cast<idtype_t>(3);  // P_PIDFD, which older headers lack
     siginfo_t info{};
@@ -294,14 +305,7 @@ class child_process {
     waited = wait(options);
     if (waited == 0 && info.si_pid == 0) return std::nullopt;  // killed, and still there
     pid_ = 0;
-    watch_.close();
-    lifeline_.close();
-    killed_ = false;
-    if (!offspring_.empty()) {
-      offspring_.bury_adopted();
-      detail::offspring::adopt(false);
-      offspring_ = {};
-    }
+    forget();
     // No such child: the program ignores SIGCHLD, or waited for it itself.
     if (waited != 0) return worker_death{};
     return info.si_code == CLD_EXITED ? worker_death{worker_death::reason::exited, info.si_status}

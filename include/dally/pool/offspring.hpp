@@ -59,16 +59,15 @@ namespace dally::detail {
   ::closedir(all);
 }
 
-/// Waits, for a second at most, until all children of this process in that group have ended, who have been killed, and
-/// waits for them.
-[[gnu::cold]] DALLY_FUNCTION void bury(idtype_t kind, pid_t whom) noexcept {
+/// Waits, for a second at most, for a child of this process that has been killed; not at all if it is none.
+[[gnu::cold]] DALLY_FUNCTION void bury(pid_t child) noexcept {
   for (int wait = 0; wait < 1000;) {
     siginfo_t info{};
-    if (::waitid(kind, static_cast<id_t>(whom), &info, WEXITED | WNOHANG) != 0) {
+    if (::waitid(P_PID, static_cast<id_t>(child), &info, WEXITED | WNOHANG) != 0) {
       if (errno == EINTR) continue;
       return;
     }
-    if (info.si_pid != 0) continue;
+    if (info.si_pid != 0) return;
     std::this_thread::sleep_for(std::chrono::milliseconds{1});
     ++wait;
   }
@@ -111,7 +110,7 @@ class offspring {
 
   /// Waits for those that have been adopted by this process when they had been killed.
   void bury_adopted() const noexcept {
-    for (pid_t const p : found_) bury(P_PID, p);
+    for (pid_t const p : found_) bury(p);
   }
 
   /// Whether this process is to be the parent of descendants whose parent ends: asked by several, each of whom takes it

@@ -5,13 +5,10 @@
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/time.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cerrno>
-#include <cstddef>
 #include <cstring>
-#include <new>
 #include <type_traits>
 #include <utility>
 #include <vector>
@@ -21,7 +18,6 @@
 #include "dally/core/text.hpp"
 #include "dally/net/socket.hpp"
 #include "dally/pool/child_process.hpp"
-#include "dally/pool/offspring.hpp"
 
 namespace dally {
 
@@ -109,8 +105,6 @@ class zygote final : public process_reaper {
   template <class Kept, class Body>
   static int serve(descriptor const& control, pid_t program, Kept const& kept, Body const& body) noexcept {
     ::prctl(PR_SET_PDEATHSIG, 0);  // the thread that has started it may end, the program goes on
-    // What a worker has started is its own to wait for, when the worker has ended.
-    ::prctl(PR_SET_CHILD_SUBREAPER, 1);
     descriptor const death{static_cast<int>(::syscall(SYS_pidfd_open, program, 0))};
     answer const ready{0, death ? 0 : errno, {}};
     descriptor const none;
@@ -128,11 +122,7 @@ class zygote final : public process_reaper {
       std::size_t at = children.size();
       if (asked.ended != 0) {
         for (at = 0; at < children.size() && children[at].pid() != asked.ended;) ++at;
-        if (at < children.size()) {
-          said.death = children[at].end();
-          detail::bury(P_PGID, asked.ended);
-          bury_adopted(children);
-        }
+        if (at < children.size()) said.death = children[at].end();
         if (!send_passing(control, &said, sizeof said, none)) return 0;
         if (at < children.size()) children.erase(children.begin() + static_cast<std::ptrdiff_t>(at));
         continue;
@@ -149,20 +139,6 @@ class zygote final : public process_reaper {
         said.code = ENOMEM;
       }
       if (!send_passing(control, &said, sizeof said, said.code == 0 ? children.back().death() : none)) return 0;
-    }
-  }
-
-  // Waits for what workers had started and has ended; a worker is waited for when that is asked.
-  static void bury_adopted(std::vector<child_process> const& workers) noexcept {
-    try {
-      std::vector<pid_t> mine;
-      detail::append_children(::getpid(), mine);
-      for (pid_t const p : mine) {
-        bool is_worker = false;
-        for (child_process const& w : workers) is_worker = is_worker || w.pid() == p;
-        if (!is_worker) ::waitid(P_PID, static_cast<id_t>(p), nullptr, WEXITED | WNOHANG);
-      }
-    } catch (std::bad_alloc const&) {  // another time
     }
   }
 
