@@ -9,6 +9,7 @@
 #include "dally/schedulers/processes.hpp"
 #include "dally/schedulers/synchronous.hpp"
 #include "dally/serialize/codec.hpp"
+#include "dally/serialize/compiled_late.hpp"
 #include "dally/serialize/exceptions.hpp"
 #include "dally/serialize/shared_array.hpp"
 // IWYU pragma: end_exports

@@ -4,6 +4,7 @@
 #include <bit>
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <string_view>
 #include <type_traits>
 #include <utility>
@@ -95,13 +96,36 @@ T read_coded(archive_reader& in) {
   }
 }
 
+/// Whose function `serialize` a callable needs to travel; no text if none.
+template <class F>
+constexpr std::string_view serialized_in_callable() {
+  if constexpr (requires { typename F::precedes; }) {
+    return serialized_in_callable<typename F::precedes>();
+  } else if constexpr (travels_as_bits<F>) {
+    return {};
+  } else {
+    return serialized_in<F>();
+  }
+}
+
+/// Whose function `serialize` an argument of type A needs to travel.
+template <class A>
+constexpr std::string_view serialized_in_argument() {
+  using stored = typename argument<A>::stored;
+  if constexpr (travels_as_bits<stored> || is_text_pointer<A> || std::is_same_v<stored, std::size_t>) {
+    return {};
+  } else {
+    return serialized_in<A>();
+  }
+}
+
 template <class T>
 void write_part(archive_writer& out, T const& part) {
   if constexpr (std::is_empty_v<T> && travels_as_bits<T>) {
   } else if constexpr (is_address<T>) {
     out.add_address(reinterpret_cast<void const*>(part));
   } else if constexpr (is_bits<T>()) {
-    out.add_bytes(&part, sizeof part);
+    out.add_bytes(std::addressof(part), sizeof part);
   } else {
     detail::write_coded(out, part);
   }
@@ -152,6 +176,16 @@ struct call_codec {
     static_cast<void>(((found.data() != nullptr || (found = argument_obstacle<A>(), found.data() != nullptr)) || ...));
     return found;
   }
+  static constexpr std::string (*type_text)() = nullptr;  // no value of a type
+  static constexpr std::string_view serialized() {
+    std::string_view found = serialized_in_callable<F>();
+    static_cast<void>(
+        ((found.data() != nullptr || (found = serialized_in_argument<A>(), found.data() != nullptr)) || ...));
+    return found;
+  }
+  static constexpr address_kind addresses = (is_text_pointer<A> || ... || false)                 ? address_kind::any
+                                            : (is_address<F> || (is_address<A> || ... || false)) ? address_kind::code
+                                                                                                 : address_kind::none;
   static void encode(archive_writer& out, void const* payload) {
     auto const& call = *static_cast<Call const*>(payload);
     write_callable(out, call.function);
@@ -164,8 +198,8 @@ struct call_codec {
   }
 };
 
-template <class Codec, address_kind Addresses>
-inline constexpr wire_type coded_call_wire{&Codec::encode, &Codec::decode, nullptr, 0, Addresses};
+template <class Codec>
+inline constexpr wire_type coded_call_wire{&Codec::encode, &Codec::decode, nullptr, 0, Codec::addresses};
 template <class Codec>
 inline constexpr wire_type refused_call_wire{nullptr, nullptr, Codec::obstacle().data(),
                                              static_cast<std::uint32_t>(Codec::obstacle().size())};
@@ -188,10 +222,10 @@ constexpr wire_type const* call_wire_of() {
     using codec = call_codec<Call, F, A...>;
     if constexpr (codec::obstacle().data() != nullptr) {
       return &refused_call_wire<codec>;
+    } else if constexpr (codec::serialized().data() != nullptr) {
+      return late_wire_of<codec>();
     } else {
-      return &coded_call_wire < codec, (is_text_pointer<A> || ... || false)                 ? address_kind::any
-                                       : (is_address<F> || (is_address<A> || ... || false)) ? address_kind::code
-                                                                                            : address_kind::none > ;
+      return &coded_call_wire<codec>;
     }
   }
 }

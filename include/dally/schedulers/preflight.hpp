@@ -64,7 +64,7 @@ class preflight {
   void check_call(node const& task) const {
     node const& call = call_of(task);
     wire_type const& wire = *call.type().call;
-    if (wire.obstacle != nullptr) refuse_call(task, obstacle_of(wire));
+    if (wire.obstacle != nullptr) refuse_call(task, wire);
     if (changed_) {
       bool known = images_->hold(&call.type());
       for (dependency const d : call.dependencies()) known = known && images_->hold(&d.from()->type());
@@ -75,13 +75,14 @@ class preflight {
     }
     for (dependency const d : call.dependencies()) {
       if (d.is_value() && d.from()->type().wire->obstacle != nullptr) {
-        refuse_call(task, obstacle_of(*d.from()->type().wire));
+        refuse_call(task, *d.from()->type().wire);
       }
     }
   }
 
   [[noreturn, gnu::cold]] DALLY_FUNCTION static void refuse_result(node const& task) {
     std::string const type{obstacle_of(*task.type().wire)};
+    if (task.type().wire->late) refuse_late(task, "its result", type);
     throw not_serializable{
         joined({"the result of task \"", task.label(), "\" (", task.place_text(),
                 ") cannot cross process borders because of ", type, ": specialise dally::codec<", type,
@@ -104,6 +105,20 @@ class preflight {
          told ? "is told to by {.here = true}" : "takes or returns a lazy", ": leave one of the two out"});
   }
 
+  [[noreturn, gnu::cold]] DALLY_FUNCTION static void refuse_late(node const& task, char const* what,
+                                                                 std::string const& type) {
+    throw not_serializable{
+        joined({"task \"", task.label(), "\" (", task.place_text(), ") cannot cross process borders because ", what,
+                " is, or holds, ", type,
+                ", whose function serialize() no file of the program has compiled: include <dally/processes.hpp> in "
+                "the file that records the task, above all that records, specialise dally::codec<",
+                type, ">, or keep the task on the calling thread by {.here = true}"}),
+        type, task.label(), task.key()};
+  }
+  [[noreturn, gnu::cold]] DALLY_FUNCTION static void refuse_call(node const& task, wire_type const& wire) {
+    if (wire.late) refuse_late(task, "its callable or an argument", std::string{obstacle_of(wire)});
+    refuse_call(task, obstacle_of(wire));
+  }
   [[noreturn, gnu::cold]] DALLY_FUNCTION static void refuse_call(node const& task, std::string_view type) {
     throw not_serializable{
         joined(

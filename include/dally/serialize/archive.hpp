@@ -94,6 +94,13 @@ class archive_writer {
   archive_writer& operator&(T const& value) {
     return (*this)(value);
   }
+  template <class T>
+  archive_writer& operator<<(T const& value) {
+    return (*this)(value);
+  }
+  // As Boost's and cereal's archives spell add_bytes.
+  void save_binary(void const* from, std::size_t bytes) noexcept { add_bytes(from, bytes); }
+  void saveBinary(void const* from, std::size_t bytes) noexcept { add_bytes(from, bytes); }
 
  private:
   [[noreturn, gnu::cold]] DALLY_FUNCTION_APART static void refuse_address() {
@@ -164,6 +171,13 @@ class archive_reader {
   archive_reader& operator&(T&& value) {
     return (*this)(value);
   }
+  template <class T>
+  archive_reader& operator>>(T&& value) {
+    return (*this)(value);
+  }
+  // As Boost's and cereal's archives spell read_bytes.
+  void load_binary(void* to, std::size_t bytes) { read_bytes(to, bytes); }
+  void loadBinary(void* to, std::size_t bytes) { read_bytes(to, bytes); }
 
   /// Counts how deep a value lies in others of its kind: a tree's node in its parent. Deeper ones than 2,000 would end
   /// the stack.
@@ -192,5 +206,25 @@ class archive_reader {
   bool stay_;
   unsigned depth_ = 0;
 };
+
+/// What a function `serialize` is called with. It may have been written for an archive that can do more than ours; then
+/// the first line of what the compiler says holds the name of this namespace.
+namespace if_serialize_does_not_compile_specialise_dally_codec {
+
+class writer : public archive_writer {
+ public:
+  explicit writer(archive_writer const& out) noexcept : archive_writer{out} {}
+};
+class reader : public archive_reader {
+ public:
+  explicit reader(archive_reader const& in) noexcept : archive_reader{in} {}
+};
+
+}  // namespace if_serialize_does_not_compile_specialise_dally_codec
+
+namespace detail {
+using serialize_writer = if_serialize_does_not_compile_specialise_dally_codec::writer;
+using serialize_reader = if_serialize_does_not_compile_specialise_dally_codec::reader;
+}  // namespace detail
 
 }  // namespace dally

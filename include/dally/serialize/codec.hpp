@@ -11,9 +11,11 @@
 #include <utility>
 
 #include "dally/core/fields.hpp"
+#include "dally/core/refusal.hpp"
 #include "dally/core/symbol.hpp"
 #include "dally/serialize/archive.hpp"
 #include "dally/serialize/codec_std.hpp"
+#include "dally/serialize/wrappers.hpp"
 
 namespace dally {
 
@@ -30,8 +32,12 @@ namespace dally {
 ///
 /// Known already: arithmetic types, enums, strings, standard containers, arrays, pair, tuple, optional, variant,
 /// unique_ptr, chrono's durations and time points, complex, bitset, path, error_code, aggregates of such (up to 32
-/// fields; 12 if one is an array), and types with a function `serialize(Archive&)` as cereal's users write it, a member
-/// or beside the type: `ar(a, b)`. Refused: what points to something, views, and classes whose state cannot be told.
+/// fields; 12 if one is an array), and types with a function `serialize(Archive&)`, or `save` and `load`, as the users
+/// of cereal and Boost.Serialization write it, a member or beside the type: `ar(a, b)`, `ar & a`, names, base classes,
+/// size tags and raw bytes too. Refused: what points to something, views, and classes whose state cannot be told.
+///
+/// A function `serialize` may be written for an archive that can do more than ours, and then it does not compile. So it
+/// is compiled only in files that include <dally/processes.hpp>: a program on threads needs none.
 ///
 /// Bytes   those of this machine and this build; decoding believes none of them
 /// Errors  archive_error
@@ -46,6 +52,9 @@ inline constexpr bool bitwise = false;
 /// A friend of a class that keeps its `serialize`, or its default constructor, private.
 class access {
  public:
+  /// What a function that asks for a version is told: it writes and reads all that the newest has.
+  static constexpr unsigned newest_version = ~0U;
+
   template <class T>
   static constexpr bool makes = requires { T(); };
   template <class T>
@@ -56,21 +65,33 @@ class access {
   template <class Archive, class T>
   static constexpr bool serializes = requires(Archive& ar, T& v) { v.serialize(ar); };
   template <class Archive, class T>
-  static constexpr bool serializes_versions = requires(Archive& ar, T& v) { v.serialize(ar, 0U); };
+  static constexpr bool serializes_versions = requires(Archive& ar, T& v) { v.serialize(ar, newest_version); };
+  template <class Archive, class T>
+  static constexpr bool saves = requires(Archive& ar, T const& v) { v.save(ar); };
+  template <class Archive, class T>
+  static constexpr bool loads = requires(Archive& ar, T& v) { v.load(ar); };
   template <class Archive, class T>
   static void serialize(Archive& ar, T& v) {
     if constexpr (serializes<Archive, T>) {
       v.serialize(ar);
     } else {
-      v.serialize(ar, 0U);
+      v.serialize(ar, newest_version);
     }
+  }
+  template <class Archive, class T>
+  static void save(Archive& ar, T const& v) {
+    v.save(ar);
+  }
+  template <class Archive, class T>
+  static void load(Archive& ar, T& v) {
+    v.load(ar);
   }
 
   /// Whether a T's function is its base's, which does not know what T adds.
   template <class Archive, class T>
   static constexpr bool inherits_serialize() {
     if constexpr (requires { &T::template serialize<Archive>; }) {
-      return !is_member_of<T>(&T::template serialize<Archive>);
+      return !decltype(is_member_of<T>(&T::template serialize<Archive>))::value;  // its body is not looked into
     } else {
       return false;
     }
@@ -78,13 +99,9 @@ class access {
 
  private:
   template <class T, class Function>
-  static constexpr bool is_member_of(Function T::*) {
-    return true;
-  }
+  static std::true_type is_member_of(Function T::*);
   template <class T>
-  static constexpr bool is_member_of(...) {
-    return false;
-  }
+  static std::false_type is_member_of(...);
 };
 
 namespace detail {
@@ -100,45 +117,79 @@ concept has_codec = requires(archive_writer& out, archive_reader& in, T const& v
   { codec<T>::decode(in) } -> std::same_as<T>;
 };
 template <class T>
-concept has_member = (access::serializes<archive_writer, T> && access::serializes<archive_reader, T>) ||
-                     (access::serializes_versions<archive_writer, T> && access::serializes_versions<archive_reader, T>);
+concept has_member =
+    (access::serializes<serialize_writer, T> && access::serializes<serialize_reader, T>) ||
+    (access::serializes_versions<serialize_writer, T> && access::serializes_versions<serialize_reader, T>);
+/// A pair of members as cereal's users write it.
+template <class T>
+concept has_member_pair = access::saves<serialize_writer, T> && access::loads<serialize_reader, T>;
 
 void serialize() = delete;  // only what a type's own namespace brings is found below
 template <class T>
-concept has_function = requires(archive_writer& out, archive_reader& in, T& v) {
+concept has_plain_function = requires(serialize_writer& out, serialize_reader& in, T& v) {
   serialize(out, v);
   serialize(in, v);
 };
+template <class T>
+concept has_versioned_function = requires(serialize_writer& out, serialize_reader& in, T& v) {
+  serialize(out, v, access::newest_version);
+  serialize(in, v, access::newest_version);
+};
+template <class T>
+concept has_function = has_plain_function<T> || has_versioned_function<T>;
+
+/// Calls the function `serialize` of a T; of a pair of members the one that fits the archive.
+template <class Archive, class T>
+void call_serialize(Archive& ar, T& v) {
+  if constexpr (has_member<T>) {
+    access::serialize(ar, v);
+  } else if constexpr (has_plain_function<T>) {
+    serialize(ar, v);
+  } else if constexpr (has_versioned_function<T>) {
+    serialize(ar, v, access::newest_version);
+  } else if constexpr (Archive::is_saving::value) {
+    access::save(ar, v);
+  } else {
+    access::load(ar, v);
+  }
+}
 
 /// What the user says. One byte for what says nothing, so that a length never exceeds the bytes that follow it.
-template <class T>
+/// `Serialize`: by a function `serialize`, else by a codec.
+template <class T, bool Serialize>
 struct custom_codec {
   using parts = type_list<>;
   static void encode(archive_writer& out, T const& v) {
     std::size_t const before = out.size();
-    if constexpr (has_codec<T>) {
-      codec<T>::encode(out, v);
-    } else if constexpr (has_member<T>) {
-      access::serialize(out, const_cast<T&>(v));  // one function reads and writes; writing, it changes nothing
+    if constexpr (Serialize) {
+      serialize_writer ar{out};
+      call_serialize(ar, const_cast<T&>(v));  // one function reads and writes; writing, it changes nothing
+      out = ar;
     } else {
-      serialize(out, const_cast<T&>(v));
+      codec<T>::encode(out, v);
     }
     if (out.size() == before) out.add(false);
   }
   static T decode(archive_reader& in) {
+    if constexpr (Serialize) {
+      T v = access::make<T>();
+      read_here(in, v);
+      return v;
+    } else {
+      archive_reader::level const here{in};
+      skipping const rest{in};
+      return codec<T>::decode(in);
+    }
+  }
+  /// Into a value that is there.
+  static void read_here(archive_reader& in, T& v)
+    requires Serialize
+  {
     archive_reader::level const here{in};
     skipping const rest{in};
-    if constexpr (has_codec<T>) {
-      return codec<T>::decode(in);
-    } else {
-      T v = access::make<T>();
-      if constexpr (has_member<T>) {
-        access::serialize(in, v);
-      } else {
-        serialize(in, v);
-      }
-      return v;
-    }
+    serialize_reader ar{in};
+    call_serialize(ar, v);
+    in = ar;
   }
 
  private:
@@ -249,19 +300,19 @@ constexpr auto choose_codec() {
   } else if constexpr (!std::is_class_v<T> || !std::is_same_v<T, std::remove_cv_t<T>>) {
     return refused_codec{};
   } else if constexpr (has_codec<T>) {
-    return custom_codec<T>{};
+    return custom_codec<T, false>{};
   } else if constexpr (bitwise<T>) {
     static_assert(std::is_trivially_copyable_v<T>, "dally: bitwise<T> is for trivially copyable types");
     return bits_codec<T>{};
   } else if constexpr (has_member<T>) {
-    if constexpr (access::makes<T> && !access::inherits_serialize<archive_writer, T>()) {
-      return custom_codec<T>{};
+    if constexpr (access::makes<T> && !access::inherits_serialize<serialize_writer, T>()) {
+      return custom_codec<T, true>{};
     } else {
       return refused_codec{};
     }
   } else if constexpr (has_function<T>) {
     if constexpr (access::makes<T>) {
-      return custom_codec<T>{};
+      return custom_codec<T, true>{};
     } else {
       return refused_codec{};
     }
@@ -332,6 +383,8 @@ constexpr auto choose_codec() {
     } else {
       return refused_codec{};
     }
+  } else if constexpr (has_member_pair<T> && access::makes<T>) {
+    return custom_codec<T, true>{};
   } else {
     return refused_codec{};
   }
@@ -366,6 +419,52 @@ constexpr std::string_view obstacle() {
   return obstacle_in<false, T>();
 }
 
+/// The first type among a type and its parts that travels by a function `serialize`; no text if none does.
+template <class T, class... Seen>
+constexpr std::string_view serialized_in() {
+  if constexpr ((std::is_same_v<T, Seen> || ...) || names_graph<T>) {
+    return {};
+  } else if constexpr (std::is_same_v<codec_t<T>, custom_codec<T, true>>) {
+    return type_name<T>();
+  } else {
+    return []<class... Part>(type_list<Part...>) {
+      std::string_view found;
+      static_cast<void>(((found = serialized_in<Part, T, Seen...>(), found.data() != nullptr) || ... || false));
+      return found;
+    }(typename codec_t<T>::parts{});
+  }
+}
+
+template <class T>
+constexpr bool is_serialized_in_place() {
+  if constexpr (std::is_class_v<T>) {
+    return (has_member<T> || has_function<T>) && std::is_same_v<codec_t<T>, refused_codec>;
+  } else {
+    return false;
+  }
+}
+
+template <class T>
+void write_in_place(archive_writer& out, T const& v) {
+  if constexpr (has_member<T> || has_function<T>) {
+    custom_codec<T, true>::encode(out, v);
+  } else {
+    out.add(v);
+  }
+}
+template <class T>
+void read_in_place(archive_reader& in, T& v) {
+  if constexpr (has_member<T> || has_function<T>) {
+    custom_codec<T, true>::read_here(in, v);
+  } else {
+    in.read_into(v);
+  }
+}
+
+template <class T>
+DALLY_REFUSES("a value of this type cannot cross process borders; specialise dally::codec for it, or for what holds it")
+constexpr void refuse_codec() {}
+
 }  // namespace detail
 
 /// Whether values of type T can be written as bytes and read again.
@@ -378,16 +477,20 @@ concept portable = std::is_void_v<T> || serializable<std::decay_t<T>>;
 
 template <class T>
 void archive_writer::add(T const& value) {
-  static_assert(!std::is_same_v<detail::codec_t<T>, detail::refused_codec>,
-                "dally: this type cannot cross process borders; specialise dally::codec for it");
-  detail::codec_t<T>::encode(*this, value);
+  if constexpr (std::is_same_v<detail::codec_t<T>, detail::refused_codec>) {
+    detail::refuse_codec<T>();
+  } else {
+    detail::codec_t<T>::encode(*this, value);
+  }
 }
 
 template <class T>
 T archive_reader::read() {
-  static_assert(!std::is_same_v<detail::codec_t<T>, detail::refused_codec>,
-                "dally: this type cannot cross process borders; specialise dally::codec for it");
-  return detail::codec_t<T>::decode(*this);
+  if constexpr (std::is_same_v<detail::codec_t<T>, detail::refused_codec>) {
+    detail::refuse_codec<T>();
+  } else {
+    return detail::codec_t<T>::decode(*this);
+  }
 }
 
 template <class T>
@@ -399,40 +502,15 @@ void archive_reader::read_into(T& value) {
   }
 }
 
-namespace detail {
-
-/// What cereal::make_nvp makes: only the value counts.
-template <class T>
-concept named_value = requires(T& t) {
-  { t.name } -> std::convertible_to<char const*>;
-  t.value;
-} && std::is_reference_v<decltype(T::value)>;
-
-}  // namespace detail
-
 template <class... T>
 archive_writer& archive_writer::operator()(T const&... values) {
-  [[maybe_unused]] auto const each = [this]<class V>(V const& v) {
-    if constexpr (detail::named_value<V const>) {
-      this->add(std::as_const(v.value));
-    } else {
-      this->add(v);
-    }
-  };
-  (each(values), ...);
+  (detail::write_item(*this, values), ...);
   return *this;
 }
 
 template <class... T>
 archive_reader& archive_reader::operator()(T&&... values) {
-  [[maybe_unused]] auto const each = [this]<class V>(V& v) {
-    if constexpr (detail::named_value<V>) {
-      this->read_into(v.value);
-    } else {
-      this->read_into(v);
-    }
-  };
-  (each(values), ...);
+  (detail::read_item(*this, values), ...);
   return *this;
 }
 
@@ -452,6 +530,7 @@ struct wire_type {
   std::uint32_t obstacle_length;
   address_kind addresses = address_kind::none;  // where bytes in memory hold one of code, they begin with it
   std::string (*type)() = nullptr;  // of values that a codec writes, as a reader would write it: for messages
+  bool late = false;                // the obstacle has a function `serialize` that no file of the program has compiled
 };
 
 namespace detail {
@@ -487,16 +566,48 @@ inline constexpr wire_type bits_call_wire{nullptr, nullptr, nullptr, 0};
 inline constexpr wire_type code_call_wire{nullptr, nullptr, nullptr, 0, address_kind::code};
 inline constexpr wire_type again_call_wire{nullptr, nullptr, nullptr, 0};
 
+/// The table of what travels by a function `serialize`: `Codec` knows how, and `serialized()` tells whose function it
+/// is. The one table there is for all files of a program, filled in before main by those that compile the function.
+template <class Codec>
+inline constinit wire_type late_wire{nullptr,
+                                     nullptr,
+                                     Codec::serialized().data(),
+                                     static_cast<std::uint32_t>(Codec::serialized().size()),
+                                     address_kind::none,
+                                     Codec::type_text,
+                                     true};
+
+/// Fills in late_wire<Codec>. Defined in files that include <dally/processes.hpp>.
+template <class Codec>
+struct compiled_late;
+
+template <class Codec>
+constexpr wire_type const* late_wire_of() {
+  if constexpr (requires { sizeof(compiled_late<Codec>); }) static_cast<void>(&compiled_late<Codec>::done);
+  return &late_wire<Codec>;
+}
+
+template <class T>
+struct value_codec {
+  static constexpr address_kind addresses = address_kind::none;
+  static constexpr std::string (*type_text)() = &value_type_text<T>;
+  static constexpr std::string_view serialized() { return serialized_in<T>(); }
+  static void encode(archive_writer& out, void const* value) { encode_value<T>(out, value); }
+  static void decode(archive_reader& in, void* to) { decode_value<T>(in, to); }
+};
+
 template <class T>
 constexpr wire_type const* wire_of() {
   if constexpr (is_tight<T>::value) {
     return &bits_wire;
   } else if constexpr (std::is_same_v<codec_t<T>, empty_codec<T>>) {
     return &empty_wire;
-  } else if constexpr (serializable<T>) {
-    return &coded_wire<T>;
-  } else {
+  } else if constexpr (!serializable<T>) {
     return &refused_wire<T>;
+  } else if constexpr (serialized_in<T>().data() != nullptr) {
+    return late_wire_of<value_codec<T>>();
+  } else {
+    return &coded_wire<T>;
   }
 }
 

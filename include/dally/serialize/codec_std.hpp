@@ -35,7 +35,7 @@ using returned_t = std::conditional_t<std::is_array_v<T>, void, T>;
 template <class T>
 struct bits_codec {
   using parts = type_list<>;
-  static void encode(archive_writer& out, T const& v) { out.add_bytes(&v, sizeof v); }
+  static void encode(archive_writer& out, T const& v) { out.add_bytes(std::addressof(v), sizeof v); }
   static returned_t<T> decode(archive_reader& in) {
     if constexpr (std::is_default_constructible_v<T>) {
       T v;
@@ -49,7 +49,7 @@ struct bits_codec {
       return __builtin_bit_cast(T, raw);
     }
   }
-  static void decode_into(archive_reader& in, T& v) { in.read_bytes(static_cast<void*>(&v), sizeof v); }
+  static void decode_into(archive_reader& in, T& v) { in.read_bytes(static_cast<void*>(std::addressof(v)), sizeof v); }
 };
 
 /// bool, and enums of it: other bytes than 0 and 1 are none.
