@@ -4,8 +4,11 @@
 #include <dally/dally.hpp>
 
 #include <array>
+#include <cstddef>
+#include <cstdint>
 #include <cstdio>
 #include <deque>
+#include <functional>
 #include <list>
 #include <map>
 #include <memory>
@@ -64,6 +67,40 @@ struct plain_pieces {
   std::vector<int> all;
 };
 
+// What is written for an archive of the user's own; nothing here crosses a process border.
+struct settings {
+  std::string name = "main";
+  int level = 0;
+  template <class Archive>
+  void serialize(Archive& ar) {
+    ar.field("name", name);
+    ar.field("level", level);
+  }
+};
+settings load(int level) { return {"main", level}; }
+
+float half(float x) { return x / 2; }
+int channel(std::uint8_t red, std::int16_t green) { return red + green; }
+std::string repeat(std::size_t n, char c) { return std::string(n, c); }
+bool is_null(int const* p) { return p == nullptr; }
+struct meters {
+  meters(float v) : value{v} {}  // NOLINT: implicit
+  float value;
+};
+float doubled(meters m) { return 2 * m.value; }
+struct scale {
+  float by = 2;
+  float apply(float x, std::uint8_t times) const { return by * x * times; }
+};
+struct counter {
+  int n = 0;
+  int next() { return ++n; }
+  int add(std::uint8_t more) { return n += more; }
+};
+struct stats {
+  double mean, variance;
+};
+
 class counting final : public dally::observer {
  public:
   void task_finished(dally::run const& of, dally::task_record const& record) noexcept override {
@@ -110,6 +147,41 @@ void recording() {
   check(last.after(x).compute(), 1, __LINE__);
   auto const [first, second] = dally::wait_on(x, y);
   check((first + second).compute(), 8, __LINE__);
+}
+
+// What a call made plainly does not warn of, with a literal that fits.
+void literals() {
+  check(delayed(half)(0.5).compute(), 0.25F, __LINE__);
+  check(delayed(dally::fn<half>)(0.5).compute(), 0.25F, __LINE__);
+  check(delayed(std::function<float(float)>{half})(0.5).compute(), 0.25F, __LINE__);
+  check(delayed([](float const& x) { return x; })(0.5).compute(), 0.5F, __LINE__);
+  check(delayed(delayed([] { return &half; })())(1).compute(), 0.5F, __LINE__);
+  check(delayed(channel)(200, -3).compute(), 197, __LINE__);
+  check(delayed(repeat)(3, 'x').compute(), std::string{"xxx"}, __LINE__);
+  check(delayed(is_null)(nullptr).compute(), true, __LINE__);
+  check(delayed(doubled)(0.5).compute(), 1.0F, __LINE__);
+  auto const two = delayed([] { return scale{}; })();
+  check(two.call(&scale::apply, 0.5, 3).compute(), 3.0F, __LINE__);
+  auto const size = delayed([] { return std::string("hello"); })().call(&std::string::size);
+  check((size > 3).compute() && (3 < size).compute() && (size == 5).compute() && (size != 4).compute(), true, __LINE__);
+  check((size + 1).compute() * (size - 1).compute(), std::size_t{24}, __LINE__);
+  check((size % 3 | 4).compute(), std::size_t{6}, __LINE__);
+  lazy<float> level = 0.5F;
+  check((level * 2).compute() + (level * 2.0F).compute(), 2.0F, __LINE__);
+  check((level < 1).compute() && (level < 0.75).compute(), true, __LINE__);
+  level *= 2;
+  level += 0.25;
+  check(level.compute(), 1.25F, __LINE__);
+  lazy<std::uint8_t> small = std::uint8_t{3};
+  small += 4;
+  check(small.compute(), std::uint8_t{7}, __LINE__);
+  check(delayed([] { return counter{}; })().call(&counter::next).compute(), 1, __LINE__);
+  check(delayed([] { return counter{}; })().call(&counter::add, 5).compute(), 5, __LINE__);
+  int const workers = 2;
+  check(delayed(load)(3).compute(dally::threads{workers}).level, 3, __LINE__);
+  check(delayed([](settings const& s) { return s.level; })(settings{"", 4}).compute(), 4, __LINE__);
+  auto const [mean, variance] = delayed([] { return stats{1, 2}; })();
+  check((mean + variance).compute(), 3.0, __LINE__);
 }
 
 void operators() {
@@ -204,6 +276,7 @@ struct dally::traversal<pieces> {
 
 int main() {
   recording();
+  literals();
   operators();
   containers();
   running();

@@ -2,6 +2,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <type_traits>
 #include <utility>
 
@@ -150,7 +151,7 @@ struct argument<std::reference_wrapper<T>> : argument<T*> {
 
   template <class Arg>
   static stored store(Arg& arg) noexcept {
-    return &static_cast<T&>(arg);
+    return std::addressof(static_cast<T&>(arg));
   }
   template <passing>
   static T& get(stored const& kept, inputs const&, std::size_t) noexcept {

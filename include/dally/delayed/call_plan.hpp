@@ -5,10 +5,13 @@
 #include <type_traits>
 #include <utility>
 
+#include "dally/core/slot.hpp"
 #include "dally/delayed/argument.hpp"
+#include "dally/delayed/call_refusals.hpp"
 #include "dally/delayed/callable.hpp"
 #include "dally/delayed/changing_member.hpp"
 #include "dally/delayed/lazy.hpp"
+#include "dally/delayed/traversal.hpp"
 
 namespace dally::detail {
 
@@ -75,12 +78,54 @@ struct call_plan {
 
   static constexpr std::size_t none = ~std::size_t{0};
 
-  /// The first choice of `T const&` and `T&&` for the untold parameters that compiles; `T const&` first.
+  /// The untold parameters that get a result which cannot be copied.
+  template <std::size_t... I>
+  static constexpr std::size_t uncopied(std::index_sequence<I...>) {
+    std::size_t mask = 0;
+    std::size_t bit = 1;
+    [[maybe_unused]] auto const look = [&]<std::size_t J, class Argument>() {
+      if constexpr (!known<J, Argument>) {
+        if constexpr (holds_lazy<Argument>) {
+          if (!copyable_v<plain_t<Argument>>) mask |= bit;
+        }
+        bit <<= 1;
+      }
+    };
+    (look.template operator()<I, A>(), ...);
+    return mask;
+  }
+
+  static constexpr std::size_t most_tried = 6;  // untold parameters whose choices are all tried: 64
+
+  /// Of a mask that works, the same with as many of the parameters `left` as can be passed as `T const&`.
+  template <class Callable, std::size_t Mask, std::size_t Left>
+  static constexpr std::size_t reduced() {
+    if constexpr (Left == 0) {
+      return Mask;
+    } else {
+      constexpr std::size_t bit = Left & (~Left + 1);
+      if constexpr (works_with<(Mask & ~bit), Callable>()) {
+        return reduced<Callable, (Mask & ~bit), (Left & ~bit)>();
+      } else {
+        return reduced<Callable, Mask, (Left & ~bit)>();
+      }
+    }
+  }
+
+  /// The first choice of `T const&` and `T&&` for the untold parameters that compiles; `T const&` first. Of many
+  /// parameters only those are tried as `T&&` whose results cannot be copied.
   template <class Callable, std::size_t Mask = 0>
   static constexpr std::size_t first_working() {
     if constexpr (works_with<Mask, Callable>()) {
       return Mask;
-    } else if constexpr (unknown <= 6 && Mask + 1 < (std::size_t{1} << unknown)) {
+    } else if constexpr (unknown > most_tried) {
+      constexpr std::size_t moved = uncopied(indices);
+      if constexpr (works_with<moved, Callable>()) {
+        return reduced<Callable, moved, moved>();
+      } else {
+        return none;
+      }
+    } else if constexpr (Mask + 1 < (std::size_t{1} << unknown)) {
       return first_working<Callable, Mask + 1>();
     } else {
       return none;
@@ -148,16 +193,33 @@ struct call_plan {
       return false;
     }
   }();
-  static constexpr bool takes_void = (std::is_same_v<A, lazy<void>> || ... || false);
+  // What would hand the function handles of which it says nothing: a task would record with them while it runs.
+  template <std::size_t... I>
+  static constexpr std::size_t first_hidden(std::index_sequence<I...>) {
+    std::size_t found = 0;
+    [[maybe_unused]] auto const look = [&]<std::size_t J, class Argument>() {
+      if constexpr (!known<J, Argument> && std::is_class_v<Argument>) {
+        if (found == 0 && hides_lazies<Argument>()) found = J + 1;
+      }
+    };
+    (look.template operator()<I, A>(), ...);
+    return found;
+  }
+  static constexpr std::size_t hidden = first_hidden(indices);
 };
+
+template <class... A>
+inline constexpr bool takes_void = (std::is_same_v<A, lazy<void>> || ... || false);
 
 /// Whether F can be called with arguments A..., which may hold lazies; where it cannot, the compiler says why.
 template <class F, class... A>
 inline constexpr bool check_call() {
-  using calling = call_plan<F, A...>;
-  static_assert(!calling::takes_void,
-                "dally: a lazy<void> has no value and is no argument; to run after it, use .after(it) or it.then(f)");
-  if constexpr (!calling::takes_void) {
+  if constexpr (takes_void<A...>) {
+    static_assert(!takes_void<A...>,
+                  "dally: a lazy<void> has no value and is no argument; to run after it, use .after(it) or it.then(f)");
+    return false;
+  } else {
+    using calling = call_plan<F, A...>;
     static_assert(!calling::takes_reference,
                   "dally: a task's function cannot take an argument by non-const reference (T&): results are shared; "
                   "take T const& or T, or pass std::ref(v)");
@@ -171,15 +233,27 @@ inline constexpr bool check_call() {
                   "dally: this member function changes its object and returns nothing, so in a task it would change a "
                   "copy that ends with the call: results are shared. Return the changed object instead, as "
                   "delayed([](T x) { x.change(); return x; }) does, or use std::ref(v) or a pointer");
-    static_assert(calling::callable || calling::takes_reference || calling::takes_recorded || calling::takes_other_span,
-                  "dally: the function cannot be called with these arguments");
     static_assert(!calling::callable || calling::const_callable || std::is_copy_constructible_v<F>,
                   "dally: a callable whose call operator is not const works on a copy of its own in each call, so it "
                   "must be copyable; make its operator() const");
-    return !calling::changes_nothing && calling::callable &&
-           (calling::const_callable || std::is_copy_constructible_v<F>);
-  } else {
-    return false;
+    if constexpr (calling::takes_reference || calling::takes_recorded || calling::takes_other_span ||
+                  calling::changes_nothing) {
+      return false;
+    } else if constexpr (!calling::callable) {
+      explain_call<calling, typename calling::parameters, unnamed_arguments<F>(), F, A...>();
+      return false;
+    } else if constexpr (calling::hidden != 0) {
+      refused::hidden_lazies<static_cast<int>(calling::hidden),
+                             typename parameter_at<calling::hidden - 1, parameter_list<A...>>::type>();
+      return false;
+    } else if constexpr (!calling::const_callable && !std::is_copy_constructible_v<F>) {
+      return false;
+    } else if constexpr (!is_kept<decltype(calling::try_call(calling::indices))>()) {
+      refused::reference_to_what_cannot_be_copied<decltype(calling::try_call(calling::indices))>();
+      return false;
+    } else {
+      return true;
+    }
   }
 }
 

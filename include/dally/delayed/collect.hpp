@@ -11,6 +11,7 @@
 #include "dally/core/error.hpp"
 #include "dally/delayed/delayed.hpp"
 #include "dally/delayed/lazy.hpp"
+#include "dally/delayed/overloaded_name.hpp"
 
 namespace dally {
 
@@ -150,6 +151,9 @@ template <class Range, class Op, class Initial>
   return handle{combine(std::move(first), detail::reduced(std::move(leaves), combine))};
 }
 
+template <class Range, class Op = detail::overloaded_name, class... More>
+detail::refused_name<Op> tree_reduce(Range const& range, Op op, More&&... more) = delete;
+
 namespace detail {
 
 /// How `map` reads a range that it is given as a Range&&: as const where that can be; the elements of a container that
@@ -239,5 +243,8 @@ template <class Fn, class Range1, class Range2, class Range3, class Range4, clas
                            detail::mapped_range<Range3>{range3}, detail::mapped_range<Range4>{range4},
                            detail::mapped_range<Ranges>{ranges}...);
 }
+
+template <class Fn = detail::overloaded_name, class... Ranges>
+detail::refused_name<Fn> map(Fn f, Ranges const&... ranges) = delete;
 
 }  // namespace dally

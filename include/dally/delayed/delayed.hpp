@@ -12,6 +12,7 @@
 #include "dally/delayed/callable.hpp"
 #include "dally/delayed/kept_result.hpp"
 #include "dally/delayed/lazy.hpp"
+#include "dally/delayed/overloaded_name.hpp"
 #include "dally/delayed/recorded_call.hpp"
 #include "dally/graph/node.hpp"
 
@@ -25,6 +26,12 @@ namespace detail {
 /// The same function at the same place, its calls pure unless its options say that they are not.
 template <class F, bool HasOptions, bool Borrows>
 delayed<F, true, Borrows> made_pure(delayed<F, HasOptions, Borrows> const& f);
+
+/// Stands for a function with something behind it that is no task_options.
+struct function_with_no_options {
+  template <class F>
+  function_with_no_options(F const&);  // NOLINT: converts, so that it is chosen last
+};
 
 template <class T>
 inline constexpr bool is_delayed = false;
@@ -110,6 +117,10 @@ kept_callable<F> keep_callable(F&& function) {
 /// Cost       O(1) a call and O(1) an edge; one node of 32 bytes, 8 a dependency, and what is kept
 template <class F, bool HasOptions, bool Borrows>
 class [[nodiscard]] delayed {
+  static_assert(sizeof(detail::refuse_overloaded<F>) != 0);
+  static_assert(!std::is_same_v<F, detail::function_with_no_options>,
+                "dally: the second argument of delayed is task_options, whose members are .name, .pure, .retries, "
+                ".crash_retries, .timeout, .here and .borrows, in this order");
   static_assert(
       std::is_class_v<F> || std::is_union_v<F> || std::is_member_pointer_v<F> ||
           (std::is_pointer_v<F> && std::is_function_v<std::remove_pointer_t<F>>),
@@ -213,6 +224,10 @@ template <class F>
 delayed(F, task_options, std::source_location = {}) -> delayed<F, true>;
 template <class F>
 delayed(F, borrowing_task_options, std::source_location = {}) -> delayed<F, true, true>;
+// What none of those takes.
+delayed(detail::overloaded_name, std::source_location = {}) -> delayed<detail::overloaded_name>;
+delayed(detail::overloaded_name, task_options, std::source_location = {}) -> delayed<detail::overloaded_name, true>;
+delayed(detail::function_with_no_options, ...) -> delayed<detail::function_with_no_options>;
 
 template <class T>
 template <class Fn, class... Args>

@@ -16,6 +16,7 @@
 #include "dally/core/key.hpp"
 #include "dally/core/slot.hpp"
 #include "dally/core/symbol.hpp"
+#include "dally/delayed/overloaded_name.hpp"
 #include "dally/graph/node.hpp"
 #include "dally/graph/order.hpp"
 #include "dally/graph/plan.hpp"
@@ -29,6 +30,8 @@ struct compute_options;
 struct visualize_options;
 
 namespace detail {
+
+struct the_compute_options_are_scheduler_observers_and_stop;
 
 template <class T>
 inline constexpr bool is_lazy = false;
@@ -165,16 +168,27 @@ class [[nodiscard]] lazy {
   /// `delayed(f)(x, args...)`; of a lazy<void>, `f(args...)` afterwards.
   template <class Fn, class... Args>
   [[nodiscard]] auto then(Fn&& f, Args&&... args) const;
+  template <class Fn = detail::overloaded_name, class... Args>
+  detail::refused_name<Fn> then(Fn f, Args&&... args) const = delete;
 
   /// Records a call of a member function: `x.call(&S::method, args...)`.
   template <class Method, class... Args>
   [[nodiscard]] auto call(Method method, Args&&... args) const;
+  template <class Method = detail::overloaded_name, class... Args>
+  detail::refused_name<Method> call(Method method, Args&&... args) const = delete;
 
   /// Records `x[i]`; the index may be lazy.
   template <class Index>
   [[nodiscard]] auto operator[](Index&& index) const;
 
   // Compilers quote the line of a deleted function: it says why.
+  template <class = void>
+  detail::the_compute_options_are_scheduler_observers_and_stop compute(...) const =
+      delete;  // .scheduler, .observers, .stop
+  template <class = void>
+  detail::the_compute_options_are_scheduler_observers_and_stop persist(...) const =
+      delete;  // .scheduler, .observers, .stop
+
   void operator=(lazy const&) && = delete;  // a recorded value cannot be assigned to: let a task make the changed one
 
   explicit operator bool() const = delete;  // a lazy has no value yet: compute() it first, or record the choice

@@ -1,12 +1,18 @@
 #pragma once
 
 #include <cstddef>
+#include <source_location>
 #include <string_view>
+#include <tuple>
 #include <type_traits>
 #include <utility>
 
+#include "dally/core/fields.hpp"
+#include "dally/core/slot.hpp"
+#include "dally/delayed/callable.hpp"
 #include "dally/delayed/delayed.hpp"
 #include "dally/delayed/lazy.hpp"
+#include "dally/delayed/overloaded_name.hpp"
 
 namespace dally {
 
@@ -42,6 +48,15 @@ auto record_operation(Operands&&... operands) {
 }
 
 }  // namespace detail
+
+// An operand that was a literal where it stood is a variable here, and would be warned of: `size > 3` compares an
+// unsigned with a signed value, `x * 0.5f` may lose some of an int.
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wconversion"
+#pragma GCC diagnostic ignored "-Wsign-conversion"
+#pragma GCC diagnostic ignored "-Wsign-compare"
+#pragma GCC diagnostic ignored "-Wfloat-conversion"
+#pragma GCC diagnostic ignored "-Wdouble-promotion"
 
 // An operator on a lazy records a task that applies it to the values. Both sides of && and || run.
 #define DALLY_BINARY_OPERATOR(symbol, function)                                                                   \
@@ -157,6 +172,8 @@ struct subscript {
   }
 };
 
+#pragma GCC diagnostic pop
+
 /// `[12]`, for I = 12.
 template <std::size_t I>
 struct index_text {
@@ -172,7 +189,30 @@ struct index_text {
   }
 };
 
-/// The I-th element of a pair, tuple or array.
+template <class T>
+inline constexpr bool has_array_field = false;
+template <class... Field>
+inline constexpr bool has_array_field<type_list<Field...>> = (std::is_array_v<Field> || ...);
+
+/// An aggregate whose members are told apart, as a structured binding does.
+template <class T>
+concept unpacked_aggregate = !tuple_like<T> && std::is_aggregate_v<T> && !std::is_empty_v<T> && plain_aggregate<T> &&
+                             !has_array_field<fields_t<T>>;
+
+template <std::size_t I, class List>
+struct type_at;
+template <std::size_t I, class... T>
+struct type_at<I, type_list<T...>> : parameter_at<I, parameter_list<T...>> {};
+
+/// The type of the I-th element of a pair, tuple, array or aggregate.
+template <std::size_t I, class T>
+struct element_type {
+  using type = typename type_at<I, fields_t<T>>::type;
+};
+template <std::size_t I, tuple_like T>
+struct element_type<I, T> : std::tuple_element<I, T> {};
+
+/// The I-th element of a pair, tuple, array or aggregate.
 template <std::size_t I>
 struct element {
   static constexpr index_text<I> index{};
@@ -180,9 +220,14 @@ struct element {
   template <class Tuple>
   decltype(auto) operator()(Tuple const& tuple) const {
     using std::get;
-    static_assert(copyable_v<std::tuple_element_t<I, Tuple>>,
+    using copied = typename element_type<I, Tuple>::type;
+    static_assert(copyable_v<copied>,
                   "dally: an unpacked element is copied, so its type must be copyable; take the whole tuple in a task");
-    return get<I>(tuple);
+    if constexpr (tuple_like<Tuple>) {
+      return copied(get<I>(tuple));
+    } else {
+      return with_fields(tuple, [](auto const&... field) { return copied(std::get<I>(std::tie(field...))); });
+    }
   }
 };
 
@@ -200,8 +245,12 @@ template <class T, class M, class Class>
   return x.call(member);
 }
 
-/// The I-th element of a lazy pair, tuple or array; what structured bindings call.
-template <std::size_t I, detail::tuple_like T>
+template <class T, class Member = detail::overloaded_name>
+detail::refused_name<Member> operator->*(lazy<T> const& x, Member member) = delete;
+
+/// The I-th element of a lazy pair, tuple, array or aggregate; what structured bindings call.
+template <std::size_t I, class T>
+  requires(detail::tuple_like<T> || detail::unpacked_aggregate<T>)
 [[nodiscard]] auto get(lazy<T> const& x) {
   return detail::record_operation<detail::element<I>>(x);
 }
@@ -210,7 +259,10 @@ template <std::size_t I, detail::tuple_like T>
 
 template <dally::detail::tuple_like T>
 struct std::tuple_size<dally::lazy<T>> : std::tuple_size<T> {};
-template <std::size_t I, dally::detail::tuple_like T>
+template <dally::detail::unpacked_aggregate T>
+struct std::tuple_size<dally::lazy<T>> : std::integral_constant<std::size_t, dally::detail::field_count<T>()> {};
+template <std::size_t I, class T>
+  requires(dally::detail::tuple_like<T> || dally::detail::unpacked_aggregate<T>)
 struct std::tuple_element<I, dally::lazy<T>> {
-  using type = dally::lazy<std::tuple_element_t<I, T>>;
+  using type = dally::lazy<typename dally::detail::element_type<I, T>::type>;
 };

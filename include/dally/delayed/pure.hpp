@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "dally/delayed/delayed.hpp"
+#include "dally/delayed/overloaded_name.hpp"
 
 namespace dally::pure {
 
@@ -32,6 +33,8 @@ template <class F>
   options.pure = options.pure.or_else(true);
   return {std::move(f), std::move(options), place};
 }
+template <class F = detail::overloaded_name, class... Options>
+detail::refused_name<F> delayed(F f, Options const&... options) = delete;
 template <class F, bool HasOptions, bool Borrows>
 [[nodiscard]] dally::delayed<F, true, Borrows> delayed(dally::delayed<F, HasOptions, Borrows> const& f) {
   return detail::made_pure(f);

@@ -87,6 +87,13 @@ struct recorded_call {
   using returned = decltype(calling::try_call(indices{}));
   using result = kept_result_t<std::decay_t<returned>, A...>;
 
+  // As in detail::invoke: a literal that fits converts without a warning where it stands, so it does here.
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wconversion"
+#pragma GCC diagnostic ignored "-Wsign-conversion"
+#pragma GCC diagnostic ignored "-Wfloat-conversion"
+#pragma GCC diagnostic ignored "-Wdouble-promotion"
+
   // Returns a value even where the function returns a reference: that may be into an argument, or into the copy, which
   // end here.
   template <std::size_t... I>
@@ -107,6 +114,8 @@ struct recorded_call {
       return copy(argument<A>::template get<calling::chosen[I]>(part_at<I>(kept), in, first[I])...);
     }
   }
+
+#pragma GCC diagnostic pop
 
   static constexpr wire_type const* wire() { return call_wire_of<recorded_call, F, A...>(); }
 

@@ -9,6 +9,7 @@
 #include <new>
 #include <utility>
 
+#include "dally/core/count.hpp"
 #include "dally/core/error.hpp"
 #include "dally/core/export.hpp"
 #include "dally/core/function.hpp"
@@ -69,9 +70,10 @@ class pool_threads {
  public:
   static constexpr unsigned most_workers = 4096;
 
-  [[gnu::cold]] DALLY_FUNCTION_WITHIN explicit pool_threads(unsigned workers) : size_{workers} {
-    if (workers == 0 || workers > most_workers) {
-      refuse(&throw_saying<config_error>, "a pool of %u workers: between 1 and %u are allowed", workers, most_workers);
+  [[gnu::cold]] DALLY_FUNCTION_WITHIN explicit pool_threads(count workers) : size_{workers} {
+    if (!workers.between(1, most_workers)) {
+      refuse(&throw_saying<config_error>, "a pool of %lld workers: between 1 and %u are allowed", workers.number(),
+             most_workers);
     }
     crew_ = new crew{size_};
   }

@@ -11,6 +11,7 @@
 #include <type_traits>
 #include <utility>
 
+#include "dally/core/count.hpp"
 #include "dally/core/error.hpp"
 #include "dally/core/function.hpp"
 #include "dally/core/text.hpp"
@@ -111,13 +112,13 @@ class worker_initializer {
 
 /// How the scheduler `processes` runs. An aggregate: name the fields.
 struct process_options {
-  unsigned workers = 0;         ///< at most so many at once, 4,096 at most; 0: as many as this process may use cores
+  count workers = 0;            ///< at most so many at once, 4,096 at most; 0: as many as this process may use cores
   memory_size worker_memory{};  ///< what each may have beyond what it inherits: then `new` throws std::bad_alloc in it
   time_limit task_timeout{};    ///< a task that takes longer is ended with its worker; 0: none is
-  unsigned crash_retries = 3;   ///< how often a task runs again after its worker has died
-  unsigned max_tasks_per_worker = 0;  ///< after so many a worker is replaced; 0: never
-  memory_size max_worker_growth{};    ///< a worker that has grown by more is replaced after its task
-  worker_initializer initializer{};   ///< called in each worker before its first task; what it throws ends the run
+  count crash_retries = 3;      ///< how often a task runs again after its worker has died
+  count max_tasks_per_worker = 0;    ///< after so many a worker is replaced; 0: never
+  memory_size max_worker_growth{};   ///< a worker that has grown by more is replaced after its task
+  worker_initializer initializer{};  ///< called in each worker before its first task; what it throws ends the run
   /// Told, on the thread that computes or the one beside it, what a run has had to do without: fewer workers than asked
   /// for, and why. By default it is a line on stderr.
   std::function<void(std::string_view note)> note{&print_note};
@@ -139,25 +140,20 @@ struct process_options {
                                                                    : joined({"-", decimal(~size.bytes + 1)});
     refuse_option(option, value, "a number of bytes below 2^63 is allowed, or text as \"512 MiB\"; 0 for no limit");
   };
-  auto const check_count = [&](char const* option, unsigned count, char const* meaning_of_zero) {
-    if (count <= most_retries) return;
-    refuse_option(
-        option, decimal(count),
-        joined({"0 (", meaning_of_zero, ") to ", decimal(most_retries), " is allowed; is it a negative number?"}));
+  auto const check_count = [&](char const* option, count how_many, unsigned most, char const* meaning_of_zero) {
+    if (how_many.between(0, most)) return;
+    refuse_option(option, std::to_string(how_many.number()),
+                  joined({"0 (", meaning_of_zero, ") to ", decimal(most), " is allowed"}));
   };
-  if (options.workers > thread_pool::most_workers) {
-    refuse_option("workers", decimal(options.workers),
-                  joined({"between 1 and ", decimal(thread_pool::most_workers),
-                          " workers are allowed; processes{} uses all cores"}));
-  }
+  check_count("workers", options.workers, thread_pool::most_workers, "as many as there are cores");
   if (options.task_timeout.count() < 0) {
     refuse_option("task_timeout", text_of(options.task_timeout),
                   "a length of time above 0 is allowed, and 0 for no limit");
   }
   check_memory("worker_memory", options.worker_memory);
   check_memory("max_worker_growth", options.max_worker_growth);
-  check_count("crash_retries", options.crash_retries, "never again");
-  check_count("max_tasks_per_worker", options.max_tasks_per_worker, "without end");
+  check_count("crash_retries", options.crash_retries, most_retries, "never again");
+  check_count("max_tasks_per_worker", options.max_tasks_per_worker, most_retries, "without end");
 }
 
 }  // namespace dally

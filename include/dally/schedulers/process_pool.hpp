@@ -47,7 +47,7 @@ namespace dally {
 class process_pool {
  public:
   process_pool() : process_pool{process_options{}} {}
-  explicit process_pool(unsigned workers) : process_pool{processes{workers}.options()} {}
+  explicit process_pool(count workers) : process_pool{processes{workers}.options()} {}
   explicit process_pool(process_options options) : shared_{std::make_shared<shared>(std::move(options))} {}
 
   process_pool(process_pool const&) = default;

@@ -1,7 +1,9 @@
 #pragma once
 
+#include <string>
 #include <utility>
 
+#include "dally/core/count.hpp"
 #include "dally/core/error.hpp"
 #include "dally/core/function.hpp"
 #include "dally/core/text.hpp"
@@ -34,15 +36,17 @@ namespace dally {
 class processes {
  public:
   processes() = default;
-  explicit processes(unsigned workers) : processes{process_options{.workers = workers}} {
-    if (workers == 0) {
+  explicit processes(count workers) : processes{process_options{.workers = workers}} {
+    if (workers.number() == 0) {
       refuse<config_error>({"processes{0}: between 1 and ", decimal(thread_pool::most_workers),
                             " workers are allowed; processes{} uses all cores"});
     }
   }
   explicit processes(process_options options) : options_{std::move(options)} { check_process_options(options_); }
 
-  [[nodiscard]] unsigned workers() const { return options_.workers != 0 ? options_.workers : available_workers(); }
+  [[nodiscard]] unsigned workers() const {
+    return options_.workers.number() != 0 ? unsigned{options_.workers} : available_workers();
+  }
   [[nodiscard]] process_options const& options() const noexcept { return options_; }
   /// Not inside a task of a worker: what is computed there runs there.
   [[nodiscard]] bool honours_task_limits() const noexcept { return !detail::in_worker; }

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <concepts>
 #include <cstdint>
 #include <utility>
 #include <vector>
@@ -12,7 +13,9 @@ namespace dally {
 /// not promise. Equal seeds give equal orders of one graph.
 class shuffled {
  public:
-  explicit shuffled(std::uint64_t seed = 0) noexcept : state_{seed} {}
+  shuffled() = default;
+  template <std::integral Seed>
+  explicit shuffled(Seed seed) noexcept : state_{static_cast<std::uint64_t>(seed)} {}
 
   void run(execution& job) {
     node_ids const first = job.ready();
@@ -34,7 +37,7 @@ class shuffled {
     return z ^ (z >> 31);
   }
 
-  std::uint64_t state_;
+  std::uint64_t state_ = 0;
 };
 
 static_assert(scheduler<shuffled>);

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "dally/core/count.hpp"
 #include "dally/core/function.hpp"
 #include "dally/core/text.hpp"
 #include "dally/execution/scheduler.hpp"
@@ -25,10 +26,11 @@ namespace dally {
 class threads {
  public:
   threads() = default;
-  explicit threads(unsigned workers) : workers_{workers} {
-    if (workers == 0 || workers > thread_pool::most_workers) {
-      refuse(&throw_saying<config_error>, "threads{%u}: between 1 and %u workers are allowed; threads{} uses all cores",
-             workers, thread_pool::most_workers);
+  explicit threads(count workers) : workers_{workers} {
+    if (!workers.between(1, thread_pool::most_workers)) {
+      refuse(&throw_saying<config_error>,
+             "threads{%lld}: between 1 and %u workers are allowed; threads{} uses all cores", workers.number(),
+             thread_pool::most_workers);
     }
   }
   explicit threads(thread_pool& pool) noexcept : workers_{pool.size()}, pool_{&pool.shared()} {}
