@@ -320,6 +320,8 @@ auto persisted_result(std::tuple<Args...>&& kept) {
 
 }  // namespace detail
 
+namespace verbs {
+
 /// Runs what the arguments need, nodes they share once, and returns a tuple of their values, of one argument the value
 /// itself. Containers of lazies come back as containers of values, plain values unchanged.
 ///
@@ -363,6 +365,8 @@ template <scheduler S, class... Args>
   return detail::persisted_result(detail::persist_values(&own, args...));
 }
 
+}  // namespace verbs
+
 /// A graph planned once, to be run many times: `auto again = prepare(x, y); again(); again(threads{2});`
 ///
 /// Threads  may be called from several threads at once; each call is a run of its own
@@ -400,11 +404,15 @@ class prepared {
   std::shared_ptr<plan const> plan_;
 };
 
+namespace verbs {
+
 /// Plans what the arguments need.
 template <class... Args>
 [[nodiscard]] prepared<std::decay_t<Args>...> prepare(Args&&... args) {
   return prepared<std::decay_t<Args>...>{args...};
 }
+
+}  // namespace verbs
 
 template <class T>
 T lazy<T>::compute() const {

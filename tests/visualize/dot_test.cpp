@@ -28,6 +28,7 @@
 using dally::delayed;
 using dally::lazy;
 using dally::to_dot;
+using dally::to_mermaid;
 using dally::visualize_options;
 using dally::tests::contains;
 

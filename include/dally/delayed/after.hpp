@@ -109,6 +109,8 @@ lazy<T> lazy<T>::after(lazy<Others> const&... others) const {
       }));
 }
 
+namespace verbs {
+
 /// A tuple of lazies with the same values, none of which is there before all of `lazies` are.
 ///
 /// Cost  one task each and one for all; a value is moved on if nothing else takes it, else copied
@@ -126,5 +128,7 @@ template <class... T>
   };
   return std::tuple<lazy<T>...>{pass(lazies)...};
 }
+
+}  // namespace verbs
 
 }  // namespace dally

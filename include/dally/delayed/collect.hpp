@@ -76,6 +76,8 @@ std::source_location place_of_first(Handles const& handles, std::source_location
 
 }  // namespace detail
 
+namespace verbs {
+
 /// One lazy of all values: of a range of lazies a `lazy<std::vector<T>>` (of lazy<void>s a lazy<void>), of a tuple,
 /// pair or any other traversable container the same container of values.
 ///
@@ -105,6 +107,8 @@ template <class Container>
   }
 }
 
+}  // namespace verbs
+
 namespace detail {
 
 /// The result of a balanced tree of calls of `combine`; `level` are its leaves, of which there is at least one.
@@ -122,6 +126,8 @@ Handle reduced(std::vector<Handle> level, delayed<Op> const& combine) {
 }
 
 }  // namespace detail
+
+namespace verbs {
 
 /// Reduces a range of lazies with `op(T, T)` as a balanced binary tree: element 2k with 2k + 1, then those results in
 /// pairs, and so on; a last odd one moves up unchanged. The shape depends on the length alone. The range is read once.
@@ -153,6 +159,7 @@ template <class Range, class Op, class Initial>
 
 template <class Range, class Op = detail::overloaded_name, class... More>
 detail::refused_name<Op> tree_reduce(Range const& range, Op op, More&&... more) = delete;
+}  // namespace verbs
 
 namespace detail {
 
@@ -209,6 +216,8 @@ decltype(auto) as_delayed(Fn&& f, std::source_location place) {
 
 }  // namespace detail
 
+namespace verbs {
+
 /// One recorded call of `f` for each element of the ranges, taken side by side up to the end of the shortest; elements
 /// may be lazy. Each range is read once: views, and what can be read but once, will do. Shape: a vector of lazies.
 ///
@@ -246,5 +255,6 @@ template <class Fn, class Range1, class Range2, class Range3, class Range4, clas
 
 template <class Fn = detail::overloaded_name, class... Ranges>
 detail::refused_name<Fn> map(Fn f, Ranges const&... ranges) = delete;
+}  // namespace verbs
 
 }  // namespace dally

@@ -54,6 +54,8 @@ lazy<T> record_flattened(lazy<From> const& x) {
 
 }  // namespace detail
 
+namespace verbs {
+
 /// The lazy of the value of a lazy that a task returns: graphs that grow while they run. The graph that the task
 /// recorded runs on the same scheduler as a run of its own when the task has returned it.
 ///
@@ -75,5 +77,7 @@ template <class Container>
   using collected = typename decltype(dally::collect(std::declval<Container const&>()))::value_type;
   return detail::record_flattened<collected, detail::flattened_container<Container>>(x);
 }
+
+}  // namespace verbs
 
 }  // namespace dally

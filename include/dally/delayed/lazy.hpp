@@ -217,6 +217,12 @@ lazy(U) -> lazy<U>;
 template <class U>
 lazy(U, std::source_location) -> lazy<U>;
 
+/// What is done with lazies: `dally::map`, `dally::compute` and their like, for qualified calls and `using namespace
+/// dally`. Their arguments alone do not find them, so that a program's own `map` of lazies is never mistaken for
+/// dally's.
+namespace verbs {}
+using namespace verbs;  // which argument-dependent lookup ignores
+
 /// Whether two handles name the same node: `a.key() == b.key()`.
 template <class T, class U>
 [[nodiscard]] bool same_node(lazy<T> const& a, lazy<U> const& b) {

@@ -195,6 +195,8 @@ scratch_list<node const*> nodes_of(Args const&... args) {
 
 }  // namespace detail
 
+namespace verbs {
+
 /// The graph that the arguments need as DOT text: a circle for each task, a box for each result and literal. The same
 /// graph gives the same text.
 ///
@@ -231,6 +233,8 @@ template <class First, class... Args>
 void visualize(First const& first, Args const&... args) {
   visualize("dally.svg", first, args...);
 }
+
+}  // namespace verbs
 
 template <class T>
 void lazy<T>::visualize(std::string_view path, visualize_options const& options) const {

@@ -84,6 +84,8 @@ class mermaid_text final : public picture_sink {
 
 }  // namespace detail
 
+namespace verbs {
+
 /// The graph that the arguments need as a flowchart in Mermaid's language, for Markdown: a circle for each task, a box
 /// for each result and literal. The same graph gives the same text.
 ///
@@ -98,5 +100,7 @@ template <class... Args>
 [[nodiscard]] std::string to_mermaid(visualize_options const& options, Args const&... args) {
   return detail::mermaid_of(detail::nodes_of(args...), detail::heeded(options));
 }
+
+}  // namespace verbs
 
 }  // namespace dally
