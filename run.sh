@@ -16,7 +16,7 @@ usage: ./run.sh demo | test | help
   test   builds and runs all tests
   help   this text
 
-On Debian 12 each command first installs, by apt-get as root or with sudo, what is missing of:
+On Debian 12 and 13 each command first installs, by apt-get as root or with sudo, what is missing of:
 g++, cmake, ninja-build, libfmt-dev, libgraphviz-dev, pkg-config; catch2 for test. On Ubuntu, 24.04 or later, the packages
 have the same names (untested). Elsewhere it names what is missing. Nothing is installed where nothing is missing.
 
@@ -62,7 +62,7 @@ missing() {
 # What to do elsewhere for each of these packages.
 describe() {
   case $1 in
-    g++) echo "g++ 12 or later, or clang++ 19 or later, by name in the variable CXX" ;;
+    g++) echo "g++ 12 or later, or clang++ 17 or later, by name in the variable CXX" ;;
     cmake) echo "CMake 3.24 or later (cmake.org)" ;;
     ninja-build) echo "ninja, or make" ;;
     libfmt-dev) echo "the library fmt, 9 or later (fmt.dev), in a directory of CMAKE_PREFIX_PATH" ;;
