@@ -60,6 +60,7 @@ case $command in
     script+=' && cmake -S . -B build -G Ninja -DCMAKE_BUILD_TYPE=Debug -DDALLY_WERROR=ON -DDALLY_BUILD_BENCHMARKS=OFF'
     script+=' && cmake --build build --target lesson strict_warnings test_core test_graph test_visualize test_visualize_graphviz'
     script+=' && build/examples/lesson | tee lesson.txt && grep -qx 5 lesson.txt && build/tests/strict_warnings'
+    # shellcheck disable=SC2016  # for the shell there
     script+=' && ctest --test-dir build --output-on-failure -j "$(nproc)" --label-regex "^(core|graph|visualize)\$"'
     ;;
   *) usage ;;
@@ -80,6 +81,7 @@ mkdir "$scratch/proc"
 # The archive that this machine's own packages come from, and how apt is to behave: proxies, checks, timeouts.
 mirror=${DALLY_DEBIAN_MIRROR:-}
 if [ -z "$mirror" ]; then
+  # shellcheck disable=SC2016  # apt's own fields
   mirror=$(apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' | grep -v security | head -n 1) || true
   [ -n "$mirror" ] || skip "this machine's apt has no archive: say where Debian is in DALLY_DEBIAN_MIRROR"
 fi
@@ -100,8 +102,8 @@ for file in resolv.conf hosts; do
 done
 mkdir -p "$root/root/dally"
 # What is tracked, as it lies here.
-git -C "$repository" ls-files -z | (cd "$repository" && xargs -0 ls -d 2>/dev/null || true) |
-  tar -C "$repository" -c -T - | tar -C "$root/root/dally" -x --no-same-owner
+git -C "$repository" ls-files -z | tar -C "$repository" --null --ignore-failed-read -c -T - |
+  tar -C "$root/root/dally" -x --no-same-owner
 
 status=0
 "${apart[@]}" "$(readlink -f "${BASH_SOURCE[0]}")" --inside "$root" "$script" || status=$?
