@@ -85,14 +85,18 @@ TEST_CASE("schedulers of one thread start none", "[schedulers]") {
   CHECK(compute_something(dally::synchronous{}) == 4950);
   CHECK(compute_something(dally::threads{1}) == 4950);
   CHECK(compute_something(dally::shuffled{1}) == 4950);
-  CHECK(threads_of_this_process() == before);
+  CHECK(threads_of_this_process() <= before);  // one that had been joined before may still have been listed
 }
 
 TEST_CASE("a sleeping program with a live pool uses under 1 ms of CPU a second", "[schedulers][threads]") {
   if (dally::tests::sanitized) return;  // the sanitizers' own threads use CPU meanwhile
   compute_something(dally::threads{4});
-  std::this_thread::sleep_for(std::chrono::milliseconds{100});  // lets the workers notice that nothing comes
-  auto const before = cpu_time();
-  std::this_thread::sleep_for(std::chrono::seconds{1});
-  CHECK(cpu_time() - before < std::chrono::milliseconds{1});
+  // Beside other programs it may take the workers some seconds to notice that nothing comes; then they stay asleep.
+  auto used = std::chrono::nanoseconds::max();
+  for (int second = 0; second < 20 && used >= std::chrono::milliseconds{1}; ++second) {
+    auto const before = cpu_time();
+    std::this_thread::sleep_for(std::chrono::seconds{1});
+    used = cpu_time() - before;
+  }
+  CHECK(used < std::chrono::milliseconds{1});
 }
