@@ -3,15 +3,15 @@
 // `index`.
 #include <dally/dally.hpp>
 
-#define DALLY_OWN_NAMES(X)                                                                                             \
-  X(open)                                                                                                              \
-  X(openat)                                                                                                            \
-  X(creat)                                                                                                             \
-  X(fcntl) X(stat) X(lstat) X(fstat) X(statx) X(chmod) X(mkdir) X(mknod) X(umask) X(mmap) X(munmap) X(mprotect)        \
-      X(madvise) X(mlock) X(msync) X(shm_open) X(memfd_create) X(signal) X(sigaction) X(raise) X(kill) X(sigfillset)   \
-          X(sigdelset) X(killpg) X(psignal) X(dlopen) X(dlsym) X(dlclose) X(dlerror) X(dladdr) X(get_nprocs) X(socket) \
-              X(bind) X(listen) X(accept) X(connect) X(send) X(recv) X(sendmsg) X(recvmsg) X(shutdown) X(poll)         \
-                  X(epoll_wait) X(wait) X(waitpid) X(waitid) X(prctl) X(getrlimit) X(setrlimit) X(mallopt)
+// clang-format off
+#define DALLY_OWN_NAMES(X)                                                                                  \
+  X(open) X(openat) X(creat) X(fcntl) X(stat) X(lstat) X(fstat) X(statx) X(chmod) X(mkdir) X(mknod)         \
+  X(umask) X(mmap) X(munmap) X(mprotect) X(madvise) X(mlock) X(msync) X(shm_open) X(memfd_create)           \
+  X(signal) X(sigaction) X(raise) X(kill) X(sigfillset) X(sigdelset) X(killpg) X(psignal) X(get_nprocs)     \
+  X(dlopen) X(dlsym) X(dlclose) X(dlerror) X(dladdr) X(socket) X(bind) X(listen) X(accept) X(connect)       \
+  X(send) X(recv) X(sendmsg) X(recvmsg) X(shutdown) X(poll) X(epoll_wait) X(wait) X(waitpid) X(waitid)      \
+  X(prctl) X(getrlimit) X(setrlimit) X(mallopt)
+// clang-format on
 
 #define DALLY_DEFINE(name) \
   int name(int x) { return x + 1; }
