@@ -1,4 +1,4 @@
-// expect: a lazy<void> has no value and is no argument.*\.after\(it\)
+// expect-first: a lazy<void> has no value and is no argument.*\.after\(it\)
 
 #include <dally/dally.hpp>
 

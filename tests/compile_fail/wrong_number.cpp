@@ -1,4 +1,4 @@
-// expect: the function cannot be called with these arguments
+// expect-first: too_few_arguments.*2.*1.*default arguments.*wrap the call in a lambda
 
 #include <dally/dally.hpp>
 

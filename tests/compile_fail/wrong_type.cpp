@@ -1,4 +1,4 @@
-// expect: the function cannot be called with these arguments
+// expect-first: argument_does_not_convert.*1.*int.*basic_string.*convert it in a lambda
 
 #include <dally/dally.hpp>
 

@@ -20,7 +20,7 @@ struct settings {
 /// One that dally's archive could write; recorded by a file without <dally/processes.hpp> alone.
 struct unseen {
   unseen() = default;
-  explicit unseen(int n) : n{n} {}
+  explicit unseen(int number) : n{number} {}
   int n = 0;
   template <class Archive>
   void serialize(Archive& ar) {
@@ -31,7 +31,7 @@ struct unseen {
 /// The same; recorded by files with and without.
 struct seen {
   seen() = default;
-  explicit seen(int n) : n{n} {}
+  explicit seen(int number) : n{number} {}
   int n = 0;
   template <class Archive>
   void serialize(Archive& ar) {
