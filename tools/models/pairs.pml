@@ -352,19 +352,18 @@ active proctype pool_thread() {
       if
       :: how == broken -> leaves = true
       :: else -> /* leave_share */
-        leaves = how == given_up;
 #ifdef LEAVES_UNLOCKED
         ok = stepping;
         if
         :: ok
-        :: else -> partner = (leaves -> unwanted : here)
+        :: else -> partner = here
         fi;
 #else
         lock();
         ok = stepping;
         if
         :: ok
-        :: else -> partner = (leaves -> unwanted : here)
+        :: else -> partner = here
         fi;
         going_over = false;
 #endif

@@ -137,8 +137,8 @@ class crew_run final : public shared_work {
     std::uint32_t count = 0;  // of announcements, the owner's own
   };
 
-  // Until when no run of this process shares short tasks, since one that did has stood still for its partner: long
-  // enough that this costs a sixteenth of the time at most.
+  // Until when no run of this process shares short tasks, since one that did has stood still for its partner: sixteen
+  // times as long as that was, so that it costs so small a part of the time.
   class pairs_pause {
    public:
     using clock = std::chrono::steady_clock;
@@ -146,8 +146,9 @@ class crew_run final : public shared_work {
       return now.time_since_epoch().count() < end_.load(std::memory_order_relaxed);
     }
     static void begin_after(std::chrono::nanoseconds standstill) noexcept {
-      auto const end = clock::now() + 16 * standstill;
-      end_.store(end.time_since_epoch().count(), std::memory_order_relaxed);
+      constexpr std::chrono::milliseconds longest{500};  // somebody may have stopped the whole process
+      auto const time = standstill < longest / 16 ? 16 * standstill : longest;
+      end_.store((clock::now() + time).time_since_epoch().count(), std::memory_order_relaxed);
     }
 
    private:
@@ -316,13 +317,18 @@ class crew_run final : public shared_work {
 
   /// Runs a worker's share of the stretch. Gives it up if the other does not come any further, or shares no longer.
   [[gnu::cold]] DALLY_FUNCTION share_end run_share(unsigned odd, unsigned worker) noexcept {
-    node_id const chunk = node_id{1} << stretch_.chunk_log;
+    execution::share share = share_of(odd);
+    std::uint64_t const chunk = std::uint64_t{1} << stretch_.chunk_log;
     for (std::uint64_t from = stretch_.first + odd * chunk; from < stretch_.last; from += 2 * chunk) {
       if (!is_shared()) return share_end::given_up;
-      auto const first = static_cast<node_id>(from);
-      if (share_end const end = run_chunk(odd, first, first, worker); end != share_end::done) return end;
+      share.chunk = static_cast<node_id>(from);
+      if (share_end const end = run_chunk(share, share.chunk, worker); end != share_end::done) return end;
     }
     return share_end::done;
+  }
+
+  [[nodiscard]] execution::share share_of(unsigned odd) noexcept {
+    return {stretch_.first, stretch_.chunk_log, odd, &parts_[odd].done, &parts_[1 - odd].done, 0, stretch_.first};
   }
 
   [[nodiscard]] bool is_shared() const noexcept {
@@ -332,13 +338,15 @@ class crew_run final : public shared_work {
 
   /// The caller runs what is left of both shares, in the plan's order, as the owner of either.
   [[gnu::cold]] DALLY_FUNCTION bool run_rest() noexcept {
+    execution::share shares[2] = {share_of(0), share_of(1)};
     std::uint64_t const chunk = std::uint64_t{1} << stretch_.chunk_log;
     for (std::uint64_t from = stretch_.first; from < stretch_.last; from += chunk) {
       auto const first = static_cast<node_id>(from);
       unsigned const odd = stretch_.part_of(first);
       std::uint64_t const last = from + chunk < stretch_.last ? from + chunk : stretch_.last;
+      shares[odd].chunk = first;
       for (node_id done = 0; (done = parts_[odd].done.load(std::memory_order_relaxed)) < last;) {
-        if (run_chunk(odd, first, done > first ? done : first, 0) != share_end::broken) continue;
+        if (run_chunk(shares[odd], done > first ? done : first, 0) != share_end::broken) continue;
         has_gone_over(1 - odd, begun(1 - odd), 0);  // it may have been the other one that was noted to run a node
         return false;
       }
@@ -346,24 +354,20 @@ class crew_run final : public shared_work {
     return true;
   }
 
-  /// Runs the nodes from n on of the chunk that begins with `first`.
-  [[gnu::cold]] DALLY_FUNCTION share_end run_chunk(unsigned odd, node_id first, node_id n, unsigned worker) noexcept {
-    part& mine = parts_[odd];
-    std::uint64_t const end = first + (std::uint64_t{1} << stretch_.chunk_log);
+  /// Runs the nodes from n on of the share's present chunk.
+  [[gnu::cold]] DALLY_FUNCTION share_end run_chunk(execution::share& share, node_id n, unsigned worker) noexcept {
+    execution::claims& claims = parts_[share.odd].claims;
+    std::uint64_t const end = share.chunk + (std::uint64_t{1} << share.chunk_log);
     node_id const last = end < stretch_.last ? static_cast<node_id>(end) : stretch_.last;
-    execution::share share{stretch_.first, stretch_.chunk_log, odd, &mine.done, &parts_[1 - odd].done,
-                           first,          stretch_.first};
-    mine.claims.begun.store(n, std::memory_order_release);  // as a claim does
-    n = job_.sweep_while(n, last, &mine.claims, worker, &share);
+    claims.begun.store(n, std::memory_order_release);  // as a claim does
+    n = job_.sweep_while(n, last, &claims, worker, &share);
     if (n == last) return share_end::done;
-    return has_gone_over(odd, n, worker) || job_.stopped() ? share_end::broken : share_end::given_up;
+    return has_gone_over(share.odd, n, worker) || job_.stopped() ? share_end::broken : share_end::given_up;
   }
 
   /// Waits until the partner shares the stretch no longer; recalls it, after a while if it is to end its share. False
   /// if the run has stopped or gone over to steps.
   [[gnu::cold]] DALLY_FUNCTION bool partner_leaves_share(bool to_end_it) noexcept {
-    using clock = std::chrono::steady_clock;
-    auto const start = clock::now();
     if (to_end_it) {
       for (backoff spinning{execution::share_patience}; is_shared() && spinning.spin();) {
       }
@@ -373,6 +377,8 @@ class crew_run final : public shared_work {
     bool const recalls =
         partner_.compare_exchange_strong(state, here, std::memory_order_acquire) ||
         (state == shares && partner_.compare_exchange_strong(state, recalled, std::memory_order_acquire));
+    using clock = std::chrono::steady_clock;
+    auto const recalled_at = clock::now();
     standstill of_partner;
     auto const most = std::chrono::microseconds{500} + going_over_takes();
     // Acquires the partner's results.
@@ -381,7 +387,8 @@ class crew_run final : public shared_work {
       if (parts_[0].claims.taken.load(std::memory_order_relaxed) && has_gone_over(0, begun(0), 0)) return false;
       if (job_.stopped()) return false;
     }
-    if (recalls) pairs_pause::begin_after(clock::now() - start + execution::share_patience);
+    bool const came = state != offered;
+    if (recalls) pairs_pause::begin_after(came ? clock::now() - recalled_at : execution::share_patience);
     return true;
   }
 
@@ -394,8 +401,7 @@ class crew_run final : public shared_work {
       state = partner_.load(std::memory_order_relaxed);
       // Acquires the stretch, and the results before it; releases which thread we are.
       if (state == offered && partner_.compare_exchange_strong(state, shares, std::memory_order_acq_rel)) {
-        share_end const end = run_share(1, worker);
-        if (end == share_end::broken || !leave_share(end, worker) || end == share_end::given_up) return;
+        if (run_share(1, worker) == share_end::broken || !leave_share(worker)) return;
         idle = backoff{partner_patience};
       } else if (state == unwanted || (!idle.spin() && partner_leaves())) {
         return;
@@ -404,11 +410,11 @@ class crew_run final : public shared_work {
   }
 
   /// The partner hands its share back, run or given up. False if the run has gone over to steps.
-  [[gnu::cold]] DALLY_FUNCTION bool leave_share(share_end end, unsigned worker) noexcept {
+  [[gnu::cold]] DALLY_FUNCTION bool leave_share(unsigned worker) noexcept {
     {
       std::lock_guard const lock{going_over_};
       if (!stepping()) {
-        partner_.store(end == share_end::done ? here : unwanted, std::memory_order_release);  // releases the results
+        partner_.store(here, std::memory_order_release);  // releases the results
         return true;
       }
     }
