@@ -338,15 +338,15 @@ class crew_run final : public shared_work {
 
   /// The caller runs what is left of both shares, in the plan's order, as the owner of either.
   [[gnu::cold]] DALLY_FUNCTION bool run_rest() noexcept {
-    execution::share shares[2] = {share_of(0), share_of(1)};
+    execution::share both[2] = {share_of(0), share_of(1)};
     std::uint64_t const chunk = std::uint64_t{1} << stretch_.chunk_log;
     for (std::uint64_t from = stretch_.first; from < stretch_.last; from += chunk) {
       auto const first = static_cast<node_id>(from);
       unsigned const odd = stretch_.part_of(first);
       std::uint64_t const last = from + chunk < stretch_.last ? from + chunk : stretch_.last;
-      shares[odd].chunk = first;
+      both[odd].chunk = first;
       for (node_id done = 0; (done = parts_[odd].done.load(std::memory_order_relaxed)) < last;) {
-        if (run_chunk(shares[odd], done > first ? done : first, 0) != share_end::broken) continue;
+        if (run_chunk(both[odd], done > first ? done : first, 0) != share_end::broken) continue;
         has_gone_over(1 - odd, begun(1 - odd), 0);  // it may have been the other one that was noted to run a node
         return false;
       }
