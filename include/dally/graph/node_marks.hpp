@@ -43,7 +43,8 @@ class node_marks {
   /// The same, as a call: for where few are marked, or code is to be small.
   DALLY_FUNCTION_APART bool mark_apart(node const* n) { return mark(n); }
 
-  /// Whether the marked nodes stand behind what they take, as far as is known: all are of one arena, and none was noted.
+  /// Whether the marked nodes stand behind what they take, as far as is known: all are of one arena, and none was
+  /// noted.
   [[nodiscard]] bool in_order() const noexcept { return in_order_; }
   /// Notes that a marked node may take what stands behind it.
   void note_disorder() noexcept { in_order_ = false; }
