@@ -221,6 +221,14 @@ constexpr bool element_borrows(std::index_sequence<I...>) {
           false);
 }
 
+/// std::array and its like: elements of one type, of which there may be a million.
+template <class T>
+concept array_like = requires(T const& c) {
+  std::tuple_size<T>::value;
+  typename T::value_type;
+  c.begin();
+};
+
 template <class T>
 concept holds_values = requires { typename T::value_type; } &&
                        (requires(T const& c) { c.begin(); } || requires(T const& c) { c.has_value(); });
@@ -241,6 +249,8 @@ constexpr bool borrows() {
     return false;
   } else if constexpr (!std::is_same_v<evaluated_t<T>, T>) {
     return true;
+  } else if constexpr (array_like<T>) {
+    return borrows<std::remove_cv_t<typename T::value_type>, T, Asking...>();
   } else if constexpr (requires { std::tuple_size<T>::value; }) {
     return element_borrows<T, Asking...>(std::make_index_sequence<std::tuple_size<T>::value>{});
   } else if constexpr (is_variant<T>) {
@@ -271,6 +281,8 @@ template <class T>
 constexpr bool refers_only() {
   if constexpr (!(std::is_class_v<T> || std::is_union_v<T>) || std::is_empty_v<T> || is_view<T>()) {
     return true;
+  } else if constexpr (array_like<T>) {
+    return refers_only<std::remove_cv_t<typename T::value_type>>();
   } else if constexpr (requires { std::tuple_size<T>::value; }) {
     return elements_refer_only<T>(std::make_index_sequence<std::tuple_size<T>::value>{});
   } else if constexpr (holds_values<T>) {
