@@ -65,31 +65,42 @@ void flush_stream(std::basic_ostream<Char>& stream) noexcept {
   }
 }
 
+/// A stream's buffer, seen from within.
+template <class Char>
+struct seen_buffer : std::basic_streambuf<Char> {
+  using base = std::basic_streambuf<Char>;
+  static bool is_empty(base const& of) { return (of.*(&seen_buffer::pptr))() == (of.*(&seen_buffer::pbase))(); }
+  static void forget(base& of) {
+    (of.*(&seen_buffer::setp))((of.*(&seen_buffer::pbase))(), (of.*(&seen_buffer::epptr))());
+  }
+};
+
+/// Whether text waits in a stream's own buffer; one of the program's may keep it elsewhere.
+template <class Char>
+bool has_unwritten(std::basic_ostream<Char> const& stream) noexcept {
+  auto const* const of = stream.rdbuf();
+  return of != nullptr && !seen_buffer<Char>::is_empty(*of);
+}
+
 /// Forgets what waits in a stream's buffer. Touches nothing else of it: another thread may have been writing to it when
 /// this process was forked.
 template <class Char>
 void forget_stream(std::basic_ostream<Char>& stream) noexcept {
-  struct buffer : std::basic_streambuf<Char> {
-    static void forget(std::basic_streambuf<Char>& of) {
-      (of.*(&buffer::setp))((of.*(&buffer::pbase))(), (of.*(&buffer::epptr))());
-    }
-    static bool is_empty(std::basic_streambuf<Char> const& of) {
-      return (of.*(&buffer::pptr))() == (of.*(&buffer::pbase))();
-    }
-  };
+  if (!has_unwritten(stream)) return;
   auto* const of = stream.rdbuf();
-  if (of == nullptr || buffer::is_empty(*of)) return;
   // Text in memory is there to be read.
-  if (dynamic_cast<std::basic_stringbuf<Char>*>(of) == nullptr) buffer::forget(*of);
+  if (dynamic_cast<std::basic_stringbuf<Char>*>(of) == nullptr) seen_buffer<Char>::forget(*of);
 }
 
 /// Writes out what this process has printed, also to files of the program's.
 [[gnu::cold]] DALLY_FUNCTION void flush_printed() noexcept {
   flush_stream(std::cout);
   flush_stream(std::clog);
-  flush_stream(std::wcout);
-  flush_stream(std::wclog);
-  each_file([](std::FILE* file) { static_cast<void>(flush_unless_locked(file)); });
+  if (has_unwritten(std::wcout)) flush_stream(std::wcout);
+  if (has_unwritten(std::wclog)) flush_stream(std::wclog);
+  each_file([](std::FILE* file) {
+    if (has_unwritten(file)) static_cast<void>(flush_unless_locked(file));
+  });
 }
 
 /// While one lives, writing to a pipe that nobody reads is an error for this thread, not the end of the process.
