@@ -318,19 +318,19 @@ TEST_CASE("a task that takes too long is ended, and tried again as after a crash
     if (calls.value() == 1) pause();
     return x;
   };
-  CHECK(delayed(slow_once)(1).compute(processes{{.workers = 2, .task_timeout = 50ms}}) == 1);
+  CHECK(delayed(slow_once)(1).compute(processes{{.workers = 2, .task_timeout = 2s}}) == 1);
   CHECK(calls.value() == 2);
   calls.reset();
-  CHECK(delayed(slow_once, {.timeout = 50ms})(2).compute(processes{2}) == 2);
+  CHECK(delayed(slow_once, {.timeout = 2s})(2).compute(processes{2}) == 2);
   calls.reset();
   auto stops = [&calls](int x) {
     calls.add();
     if (calls.value() == 1) raise(SIGSTOP);
     return x;
   };
-  CHECK(delayed(stops, {.timeout = 50ms})(3).compute(processes{2}) == 3);
+  CHECK(delayed(stops, {.timeout = 2s})(3).compute(processes{2}) == 3);
 
-  auto forever = delayed([] { pause(); }, {.name = "endless", .crash_retries = 1, .timeout = 20ms})();
+  auto forever = delayed([] { pause(); }, {.name = "endless", .crash_retries = 1, .timeout = 1s})();
   try {
     forever.compute(processes{2});
     FAIL("nothing was thrown");

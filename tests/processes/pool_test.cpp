@@ -89,6 +89,13 @@ int throw_at_first(int x) {
   return x;
 }
 
+shared_counter let_go;
+int hold(int x) {
+  calls.add();
+  while (let_go.value() == 0) std::this_thread::yield();
+  return x;
+}
+
 struct scaled {
   int factor;
   int operator()(int x) const { return factor * x; }
@@ -323,7 +330,7 @@ TEST_CASE("deaths, exceptions, retries and limits are a pool's as they are those
   CHECK_THROWS_AS(delayed(throw_at_first)(1).compute(pool), std::domain_error);
   calls.reset();
   CHECK(delayed(throw_at_first, {.retries = 1})(6).compute(pool) == 6);
-  CHECK_THROWS_AS(delayed(sleep_for_milliseconds, {.crash_retries = 0, .timeout = 30ms})(10'000).compute(pool),
+  CHECK_THROWS_AS(delayed(sleep_for_milliseconds, {.crash_retries = 0, .timeout = 2s})(1'000'000).compute(pool),
                   dally::task_timeout);
   auto const named = delayed([](int) -> int { throw 3L; }, {.name = "the thrower"})(1);
   CHECK_THROWS_WITH(named.compute(pool), contains("the thrower"));
@@ -501,14 +508,25 @@ TEST_CASE("threads take turns on a pool", "[processes]") {
   CHECK(right == 80);
   // Who is stopped while others compute need not wait.
   std::stop_source stop;
-  std::thread busy{[&] { CHECK(delayed(sleep_for_milliseconds)(500).compute(pool) == 500); }};
-  std::this_thread::sleep_for(50ms);
+  calls.reset();
+  let_go.reset();
+  int held = 0;
+  bool cancelled = false;
+  std::thread busy{[&] { held = delayed(hold)(500).compute(pool); }};
+  while (calls.value() == 0) std::this_thread::yield();
   std::thread waiting{[&] {
-    CHECK_THROWS_AS(delayed(same)(1).compute({.scheduler = pool, .stop = stop.get_token()}), dally::cancelled);
+    try {
+      static_cast<void>(delayed(same)(1).compute({.scheduler = pool, .stop = stop.get_token()}));
+    } catch (dally::cancelled const&) {
+      cancelled = true;
+    }
   }};
   stop.request_stop();
   waiting.join();
+  let_go.add();
   busy.join();
+  CHECK(cancelled);
+  CHECK(held == 500);
 }
 
 TEST_CASE("a thread that made a pool may end before it", "[processes]") {
