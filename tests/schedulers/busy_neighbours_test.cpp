@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "support/catch2.hpp"
+#include "support/sanitizers.hpp"
 #include "support/schedulers.hpp"
 
 using dally::delayed;
@@ -57,7 +58,7 @@ std::uint64_t churn(std::uint64_t x) {
 TEST_CASE("beside busy processes, a run whose caller waits in a task is taken over soon", "[schedulers][threads]") {
   neighbours const beside;
   auto const start = std::chrono::steady_clock::now();
-  for (int run = 0; run < 20; ++run) {
+  for (int run = 0; run < (dally::tests::sanitized ? 5 : 20); ++run) {
     std::latch both{2};
     std::vector<lazy<std::uint64_t>> all;
     for (int i = 0; i < 12'000; ++i) {
@@ -75,7 +76,7 @@ TEST_CASE("beside busy processes, a run whose caller waits in a task is taken ov
 
 TEST_CASE("beside busy processes, short tasks that two share are right", "[schedulers][pairs]") {
   neighbours const beside;
-  for (int run = 0; run < 30; ++run) {
+  for (int run = 0; run < (dally::tests::sanitized ? 3 : 20); ++run) {
     constexpr std::size_t width = 8, rows = 2'000;
     std::vector<std::atomic<int>> calls(width * rows);
     std::vector<lazy<std::uint64_t>> row;
