@@ -1,7 +1,7 @@
-// expect-first 1: hidden_lazies.* 1.*settings.*specialise dally::traversal for a struct of your own
-// expect-first 2: hidden_lazies.* 2.*settings.*specialise dally::traversal for a struct of your own
-// expect-first 3: hidden_lazies.* 1.*vector<settings.*specialise dally::traversal for a struct of your own
-// expect-first 4: hidden_lazies.* 1.*house.*specialise dally::traversal for a struct of your own
+// expect-first 1: hidden_lazies.*1.*settings.*specialise dally::traversal for a struct of your own
+// expect-first 2: hidden_lazies.*2.*settings.*specialise dally::traversal for a struct of your own
+// expect-first 3: hidden_lazies.*1.*vector<settings.*specialise dally::traversal for a struct of your own
+// expect-first 4: hidden_lazies.*1.*house.*specialise dally::traversal for a struct of your own
 
 #include <dally/dally.hpp>
 
