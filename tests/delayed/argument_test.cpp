@@ -329,3 +329,46 @@ TEST_CASE("a lazy that is moved into two arguments is refused, and nothing is lo
   CHECK_THROWS_WITH(delayed(sum)(std::move(x), std::move(x)), dally::tests::contains("moved into two arguments"));
   CHECK(delayed(sum)(x, std::move(x)).compute(dally::synchronous{}) == 40);
 }
+
+namespace {
+
+/// Says that it lies elsewhere.
+struct smart {
+  int value = 3;
+  int* operator&() { return nullptr; }
+  int const* operator&() const { return nullptr; }
+};
+
+/// What follows a base with its own unary & is one too, and bytes are all there is to it.
+struct smart_number {
+  int value = 0;
+  smart_number const* operator&() const { return nullptr; }
+};
+
+}  // namespace
+
+TEST_CASE("std::ref refers to a value whose type has a unary & of its own", "[argument]") {
+  smart s;
+  CHECK(delayed([](smart& v) { return ++v.value; })(std::ref(s)).compute() == 4);
+  CHECK(s.value == 4);
+  CHECK(delayed([](smart const& v) { return v.value; })(std::cref(s)).compute() == 4);
+  CHECK(delayed([](smart_number v) { return v.value; })(smart_number{5}).compute() == 5);
+  CHECK(
+      delayed([](int v) { return smart_number{v}; })(6).then([](smart_number const& v) { return v.value; }).compute() ==
+      6);
+}
+
+TEST_CASE("more than six generic parameters take results that cannot be copied", "[argument]") {
+  auto const number = delayed([](int x) { return std::make_unique<int>(x); });
+  auto const sum = [](auto p, auto q, auto r, auto s, auto t, auto u, auto v) {
+    return *p + *q + *r + *s + *t + *u + *v;
+  };
+  CHECK(delayed(sum)(number(1), number(2), number(3), number(4), number(5), number(6), number(7)).compute() == 28);
+  // One that is only looked at may have other consumers.
+  auto const shared = number(8);
+  auto const mixed = [](auto const& a, auto b, auto c, auto d, auto e, auto f, auto g) {
+    return *a + *b + c + d + e + f + g;
+  };
+  auto const first = delayed(mixed)(shared, number(1), 2, 3, 4, 5, 6);
+  CHECK((first + delayed(mixed)(shared, number(2), 2, 3, 4, 5, 6)).compute() == 59);
+}

@@ -286,3 +286,31 @@ TEST_CASE("operators read a large operand where it lies", "[operators]") {
   CHECK(compute(synchronous{}, x + 1, x[3]) == std::tuple{6, 15});
   CHECK(counted::copies() == 0);
 }
+
+namespace {
+
+struct moments {
+  double mean;
+  int number;
+  std::string name;
+};
+
+}  // namespace
+
+TEST_CASE("a lazy aggregate unpacks into its members", "[operators]") {
+  auto const made = delayed([](double mean) { return moments{mean, 3, std::string(40, 'm')}; })(2.5);
+  auto const [mean, number, name] = made;
+  STATIC_REQUIRE(std::is_same_v<decltype(mean), lazy<double> const>);
+  CHECK((mean * number).compute() == 7.5);
+  CHECK(name.compute() == std::string(40, 'm'));
+  CHECK(mean.name() == "[0]");
+  CHECK(made.compute().number == 3);
+}
+
+TEST_CASE("literals that fit are converted as where they stand", "[operators]") {
+  auto const size = delayed([] { return std::string("hello"); })().call(&std::string::size);
+  CHECK((size > 3).compute());
+  CHECK((size - 4).compute() == 1);
+  lazy<float> const half = 0.5F;
+  CHECK((half * 3).compute() == 1.5F);
+}
