@@ -432,7 +432,7 @@ class thread_pool {
  public:
   static constexpr unsigned most_workers = pool_threads::most_workers;
 
-  explicit thread_pool(unsigned workers) : threads_{new pool_threads{workers}} {}
+  explicit thread_pool(count workers) : threads_{new pool_threads{workers}} {}
   thread_pool(thread_pool const&) = delete;
   thread_pool& operator=(thread_pool const&) = delete;
 
