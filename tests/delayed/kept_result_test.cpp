@@ -296,5 +296,5 @@ TEST_CASE("a view of a view, a name for a number, and a part of what holds nothi
   CHECK(word.compute(synchronous{}) == "line");
   auto all = delayed([](std::string const& s) { return std::vector{std::string_view{s}.substr(2, 4)}; })(line(1));
   CHECK(all[0].compute(synchronous{}) == "line");
-  CHECK(collect(std::vector{word, words}).compute(synchronous{})[0] == "line");
+  CHECK(dally::collect(std::vector{word, words}).compute(synchronous{})[0] == "line");
 }

@@ -224,9 +224,9 @@ struct element {
     static_assert(copyable_v<copied>,
                   "dally: an unpacked element is copied, so its type must be copyable; take the whole tuple in a task");
     if constexpr (tuple_like<Tuple>) {
-      return copied(get<I>(tuple));
+      return get<I>(tuple);
     } else {
-      return with_fields(tuple, [](auto const&... field) { return copied(std::get<I>(std::tie(field...))); });
+      return with_fields(tuple, [](auto const&... field) -> copied const& { return std::get<I>(std::tie(field...)); });
     }
   }
 };
