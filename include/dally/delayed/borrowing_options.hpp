@@ -12,8 +12,8 @@ namespace dally {
 /// `true`, said where the compiler sees it.
 class said_true {
  public:
-  template <std::same_as<bool> Bool>
-  consteval said_true(Bool said) {  // NOLINT: implicit, as `.borrows = true`
+  template <std::same_as<bool> Truth>
+  consteval said_true(Truth said) {  // NOLINT: implicit, as `.borrows = true`
     if (!said) leave_out_what_is_false();
   }
 

@@ -129,7 +129,7 @@ class [[nodiscard]] lazy {
 
   // A view of a temporary: the literal would refer to what ends with this statement. Keep what it views in a variable.
   template <class U>
-    requires(detail::views_temporary<T, U &&> && std::convertible_to<U, T>)
+    requires(!detail::is_lazy<std::remove_cvref_t<U>> && detail::views_temporary<T, U &&> && std::convertible_to<U, T>)
   lazy(U&& value, std::source_location = {}) = delete;  // the literal would refer to a temporary that ends here
 
   /// Runs what this value needs and returns it. Every call runs anew, as in Dask.
