@@ -4,8 +4,8 @@
 #   other_debian.sh SUITE COMMAND    SUITE: bookworm (12) or trixie (13)
 #
 #   demo, test   ./run.sh demo, ./run.sh test
-#   check        a few minutes: the headers alone with each compiler, the lesson, the tests of core, graph, visualize
-#   headers      of that, the headers alone
+#   check        a few minutes: the headers with each compiler, the lesson, the tests of core, graph, visualize
+#   headers      each header alone, with each compiler
 #   shell        a shell to look around
 #
 #   DALLY_DEBIAN_MIRROR   where packages come from; by default where this machine's apt has its own from
@@ -50,13 +50,12 @@ esac
 packages="g++ $(printf '%s\n' "${compilers[@]}" | sed -n 's/^clang++/clang/p' | tr '\n' ' ')"
 packages+="cmake ninja-build libfmt-dev libgraphviz-dev pkg-config catch2"
 install="apt-get -q update && apt-get -q install -y --no-install-recommends $packages"
-headers=$(printf ' && tools/headers_alone.sh %s' "${compilers[@]}")
 case $command in
   demo | test) script="./run.sh $command" ;;
   shell) script="exec bash -i" ;;
-  headers) script="$install$headers" ;;
+  headers) script=$install$(printf ' && tools/check_headers.sh %s' "${compilers[@]}") ;;
   check)
-    script="$install$headers"
+    script=$install$(printf ' && tools/check_headers.sh --together %s' "${compilers[@]}")
     script+=' && cmake -S . -B build -G Ninja -DCMAKE_BUILD_TYPE=Debug -DDALLY_WERROR=ON -DDALLY_BUILD_BENCHMARKS=OFF'
     script+=' && cmake --build build --target lesson strict_warnings test_core test_graph test_visualize test_visualize_graphviz'
     script+=' && build/examples/lesson | tee lesson.txt && grep -qx 5 lesson.txt && build/tests/strict_warnings'
