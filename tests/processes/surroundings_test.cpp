@@ -59,6 +59,8 @@ void forget_notes() {
 /// What a program does that is this one, in a process of its own: its exit status.
 template <class Body>
 int status_of(Body&& body) {
+  std::cout.flush();
+  std::fflush(stdout);  // or the child would write what Catch has printed, too
   pid_t const program = fork();
   if (program == 0) {
     alarm(150);

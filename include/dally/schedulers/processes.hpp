@@ -36,12 +36,7 @@ namespace dally {
 class processes {
  public:
   processes() = default;
-  explicit processes(count workers) : processes{process_options{.workers = workers}} {
-    if (workers.number() == 0) {
-      refuse<config_error>({"processes{0}: between 1 and ", decimal(thread_pool::most_workers),
-                            " workers are allowed; processes{} uses all cores"});
-    }
-  }
+  explicit processes(count workers) : processes{process_options{.workers = check(workers)}} {}
   explicit processes(process_options options) : options_{std::move(options)} { check_process_options(options_); }
 
   [[nodiscard]] unsigned workers() const {
@@ -58,6 +53,14 @@ class processes {
   }
 
  private:
+  static count check(count workers) {
+    if (!workers.between(1, thread_pool::most_workers)) {
+      refuse<config_error>({"processes{", std::to_string(workers.number()), "}: between 1 and ",
+                            decimal(thread_pool::most_workers), " workers are allowed; processes{} uses all cores"});
+    }
+    return workers;
+  }
+
   process_options options_;
 };
 
