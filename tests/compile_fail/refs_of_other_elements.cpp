@@ -1,4 +1,4 @@
-// expect: cannot be called
+// expect: does not convert
 
 #include <dally/dally.hpp>
 
