@@ -63,7 +63,7 @@ template <class TypeOf>
 /// Of the beginning of a frame that has not come whole: whether it can become one.
 [[nodiscard]] inline bool may_begin_frame(std::byte const* data, std::size_t size) noexcept {
   std::size_t const known = size < sizeof frame_header::mark ? size : sizeof frame_header::mark;
-  return std::memcmp(data, &frame_header::mark, known) == 0;
+  return known == 0 || std::memcmp(data, &frame_header::mark, known) == 0;
 }
 
 /// Which of the tasks that a worker had when it ended is to answer for that: its sequence, 0 for none.
