@@ -34,7 +34,7 @@ if [ "${1:-}" = --inside ]; then
   mount --rbind /dev "$root/dev"
   exec env -i HOME=/root PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin LANG=C.UTF-8 \
     TERM="${TERM:-dumb}" DEBIAN_FRONTEND=noninteractive \
-    chroot "$root" /bin/bash -euc "cd /root/dally && $3"
+    chroot "$root" /bin/bash -euc "cd /srv/dally && $3"
 fi
 
 # ---- what is asked ----------------------------------------------------------------------------------------------------
@@ -99,10 +99,10 @@ mmdebstrap --quiet --variant=apt --aptopt="$scratch/apt.conf" "${hooks[@]}" "$su
 for file in resolv.conf hosts; do
   if [ -e "/etc/$file" ]; then cp -L "/etc/$file" "$root/etc/$file"; fi
 done
-mkdir -p "$root/root/dally"
+mkdir -p "$root/srv/dally"
 # What is tracked, as it lies here.
 git -C "$repository" ls-files -z | tar -C "$repository" --null --ignore-failed-read -c -T - |
-  tar -C "$root/root/dally" -x --no-same-owner
+  tar -C "$root/srv/dally" -x --no-same-owner
 
 status=0
 "${apart[@]}" "$(readlink -f "${BASH_SOURCE[0]}")" --inside "$root" "$script" || status=$?
