@@ -28,6 +28,7 @@
 #include "dally/net/socket.hpp"
 #include "dally/pool/shared_memory.hpp"
 #include "support/catch2.hpp"
+#include "support/running.hpp"
 #include "support/sanitizers.hpp"
 #include "support/shared.hpp"
 
@@ -541,17 +542,7 @@ void start_all_kinds(process_list& notes) {
   start_orphan(notes[4], [] {});
 }
 
-/// Whether a process is there and no zombie, for which whoever inherits orphans waits.
-bool is_running(int pid) {
-  char path[64];
-  std::snprintf(path, sizeof path, "/proc/%d/stat", pid);
-  std::FILE* const file = std::fopen(path, "r");
-  if (file == nullptr) return false;
-  char state = 0;
-  bool const read = std::fscanf(file, "%*d (%*[^)]) %c", &state) == 1;
-  std::fclose(file);
-  return read && state != 'Z' && state != 'X';
-}
+using dally::tests::is_running;
 
 void wait_until_ended(process_list const& notes, std::size_t from, std::size_t to) {
   for (std::size_t k = from; k < to; ++k) {

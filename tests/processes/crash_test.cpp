@@ -30,6 +30,7 @@
 #include "support/catch2.hpp"
 #include "support/ledger.hpp"
 #include "support/plain_tasks.hpp"
+#include "support/running.hpp"
 #include "support/sanitizers.hpp"
 #include "support/shared.hpp"
 
@@ -38,6 +39,7 @@ using dally::lazy;
 using dally::processes;
 using dally::tests::add;
 using dally::tests::contains;
+using dally::tests::is_running;
 using dally::tests::ledger;
 using dally::tests::same;
 using dally::tests::shared_array;
@@ -443,16 +445,6 @@ TEST_CASE("when the program is killed, so are its workers", "[processes]") {
   kill(program, SIGKILL);
   waitpid(program, nullptr, 0);
   // They end at once; what waits for them here is whoever inherits orphans.
-  auto const is_running = [](int pid) {
-    char path[64];
-    std::snprintf(path, sizeof path, "/proc/%d/stat", pid);
-    std::FILE* const file = std::fopen(path, "r");
-    if (file == nullptr) return false;
-    char state = 0;
-    bool const read = std::fscanf(file, "%*d (%*[^)]) %c", &state) == 1;
-    std::fclose(file);
-    return read && state != 'Z' && state != 'X';
-  };
   while (is_running(pids[0]) || is_running(pids[1])) std::this_thread::yield();
   SUCCEED();
 }

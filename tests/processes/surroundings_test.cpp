@@ -29,6 +29,7 @@
 #include "support/catch2.hpp"
 #include "support/ledger.hpp"
 #include "support/plain_tasks.hpp"
+#include "support/running.hpp"
 #include "support/sanitizers.hpp"
 #include "support/shared.hpp"
 
@@ -38,6 +39,7 @@ using dally::process_pool;
 using dally::processes;
 using dally::worker_start;
 using dally::tests::contains;
+using dally::tests::is_running;
 using dally::tests::ledger;
 using dally::tests::own_pid;
 using dally::tests::same;
@@ -69,17 +71,6 @@ int status_of(Body&& body) {
   int status = -1;
   waitpid(program, &status, 0);
   return WIFEXITED(status) ? WEXITSTATUS(status) : 1000 + status;
-}
-
-bool is_running(int pid) {
-  char path[64];
-  std::snprintf(path, sizeof path, "/proc/%d/stat", pid);
-  std::FILE* const file = std::fopen(path, "r");
-  if (file == nullptr) return false;
-  char state = 0;
-  bool const read = std::fscanf(file, "%*d (%*[^)]) %c", &state) == 1;
-  std::fclose(file);
-  return read && state != 'Z' && state != 'X';
 }
 
 /// Starts two commands that take for ever, the second in a group of its own, and notes them.
