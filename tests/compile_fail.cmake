@@ -1,6 +1,6 @@
 # Checks that SOURCE is refused by the compiler in the promised words, and that its cured twin compiles.
 #
-#   cmake -DSOURCE=x.cpp -DCOMPILER=g++ -DCOMPILER_ID=GNU -DINCLUDES=dir;dir -P compile_fail.cmake
+#   cmake -DSOURCE=x.cpp -DCOMPILER=g++ -DCOMPILER_ID=GNU "-DFLAGS=-Idir;..." -P compile_fail.cmake
 #
 # The source says, in lines at its top,
 #   // expect: REGEX         a regular expression of CMake's kind that the compiler's output must match
@@ -27,8 +27,7 @@ if(cases STREQUAL "")
 endif()
 
 set(ENV{LC_ALL} C)
-list(TRANSFORM INCLUDES PREPEND -I)
-set(compile "${COMPILER}" -std=c++20 -fsyntax-only ${INCLUDES} "${SOURCE}")
+set(compile "${COMPILER}" -std=c++20 -fsyntax-only ${FLAGS} "${SOURCE}")
 
 # What is expected of `word`, in the variable `result`; "" if nothing is.
 function(expectation word case result)
