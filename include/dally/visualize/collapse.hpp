@@ -57,7 +57,8 @@ class counted_values {
 /// Groups  the tasks of one kind and depth, which shows each level of a reduction and never goes in circles. Where that
 ///         makes too much: twelve stretches, or six, of the depths of a kind whose tasks grow more or fewer on the way
 ///         (a wave over a grid), else, and for steady kinds (a chain, a loop), all of the kind
-/// Kinds   labels; where there are too many, labels that differ in digits alone are one kind, or all tasks are
+/// Kinds   labels; where there are too many, labels that differ in digits alone are one kind if there are at least four
+///         of them, else however few, else all tasks are. What stands alone in its group keeps its digits
 /// Order   groups by their first task, arrows by their first use, so that the same graph gives the same text
 /// Cost    linear
 class collapsed_graph {
@@ -70,10 +71,7 @@ class collapsed_graph {
         kinds_{pool_, size_},
         groups_{pool_, size_},
         arrows_{pool_, count_arrows(graph)} {
-    do {
-      kinds_.clear();
-      for (node_id n = 0; n < size_; ++n) tasks_[n].kind = kinds_.count(hash_of_kind(graph.task(n)));
-    } while (kinds_.size() > (options.max_nodes < 64 ? 64 : options.max_nodes) && likeness_++ < 2);
+    find_kinds();
     stretches_ = pool_.take<stretch>(kinds_.size());
     for (node_id n = 0; n < size_; ++n) {
       std::uint32_t depth = 0;
@@ -133,9 +131,9 @@ class collapsed_graph {
     text.print(
         "%n tasks, more than max_nodes = %n: those of %s%s are drawn as one.\nNumbers at arrows count results.\n",
         size_, static_cast<unsigned>(options_.max_nodes),
-        likeness_ == 0   ? "one name"
-        : likeness_ == 1 ? "one name but for digits"
-                         : "all names",
+        likeness_ == likeness::names    ? "one name"
+        : likeness_ == likeness::digits ? "one name but for digits"
+                                        : "all names",
         groups == kinds_.size() ? ""
         : bands_ == ~0U         ? " and depth"
                                 : " and similar depth");
@@ -154,12 +152,14 @@ class collapsed_graph {
         look.print(", peripheries=2, width=%u.%u", 1 + root / 10, root % 10);
         text.print("%n \xc3\x97 ", count);
       }
-      hash_of_kind(graph_.task(its.first));
+      set_to_kind(graph_.task(its.first), count == 1 ? kind_name::own : tasks_[its.first].name);
+      char const* const fill = color.of(label_.view(), options_);
+      shorten(label_, longest_label);
       text.put(label_.view());
       if (its.levels > 1) {
-        text.print(its.widest == 1 ? "\none after another" : "\n%n levels, up to %n at once", its.levels, its.widest);
+        text.print(its.widest == 1 ? ", one after another" : ", %n levels, up to %n at once", its.levels, its.widest);
       }
-      to.box({'k', g}, look.c_str(), text.view(), color.of(label_.view(), options_));
+      to.box({'k', g}, look.c_str(), text.view(), fill, text.view());
       data(to, text, {'v', g}, its.literals, true);
       data(to, text, {'d', g}, its.results, true);
     }
@@ -171,8 +171,11 @@ class collapsed_graph {
   }
 
  private:
+  enum class likeness : unsigned char { names, digits, everything };
+  enum class kind_name : unsigned char { own, without_digits, different };
   struct place {
     std::uint32_t kind, depth, group;
+    kind_name name;
   };
   struct stretch {
     std::uint32_t not_first, last;  // depths
@@ -184,10 +187,49 @@ class collapsed_graph {
     std::uint32_t results, literals, levels, widest;
   };
 
-  // Leaves the name of the kind in label_.
-  [[gnu::cold]] DALLY_FUNCTION std::uint64_t hash_of_kind(node const& task) {
+  // Makes the kinds of all tasks.
+  [[gnu::cold]] DALLY_FUNCTION_WITHIN void find_kinds() {
+    std::size_t const most = options_.max_nodes < 64 ? 64 : options_.max_nodes;
+    counted_values names{pool_, size_};
+    for (node_id n = 0; n < size_; ++n) tasks_[n].kind = names.count(set_to_kind(graph_.task(n), kind_name::own));
+    if (names.size() <= most) {
+      for (node_id n = 0; n < size_; ++n) kinds_.count(names[tasks_[n].kind]);
+      return;
+    }
+    // What is left of each name without digits.
+    auto* const left = pool_.take<std::uint32_t>(names.size());
+    counted_values without_digits{pool_, names.size()};
+    for (std::uint32_t seen = 0, n = 0; seen < names.size(); ++n) {
+      if (tasks_[n].kind != seen) continue;  // they are numbered as they come
+      left[seen++] = without_digits.count(set_to_kind(graph_.task(n), kind_name::without_digits));
+    }
+    for (std::uint32_t const fewest : {4U, 2U}) {
+      auto const merged = [&](std::uint32_t name) { return without_digits.times(left[name]) >= fewest; };
+      auto const hash = [&](std::uint32_t name) { return merged(name) ? without_digits[left[name]] : names[name]; };
+      kinds_.clear();
+      for (std::uint32_t name = 0; name < names.size(); ++name) kinds_.count(hash(name));
+      if (kinds_.size() > most) continue;
+      likeness_ = likeness::digits;
+      kinds_.clear();
+      for (node_id n = 0; n < size_; ++n) {
+        place& its = tasks_[n];
+        its.name = merged(its.kind) ? kind_name::without_digits : kind_name::own;
+        its.kind = kinds_.count(hash(its.kind));
+      }
+      return;
+    }
+    likeness_ = likeness::everything;
+    kinds_.clear();
+    for (node_id n = 0; n < size_; ++n) {
+      tasks_[n].name = kind_name::different;
+      tasks_[n].kind = kinds_.count(0);
+    }
+  }
+
+  // Leaves the name of the kind in label_; its hash.
+  [[gnu::cold]] DALLY_FUNCTION std::uint64_t set_to_kind(node const& task, kind_name name) {
     std::uint64_t bits = 14695981039346656037U;  // FNV-1a
-    if (likeness_ == 2) {
+    if (name == kind_name::different) {
       label_.clear();
       label_.print("different");
       return bits;
@@ -196,7 +238,7 @@ class collapsed_graph {
     std::size_t size = 0;
     char before = '\0';
     for (char c : label_.view()) {
-      if (likeness_ == 1 && c >= '0' && c <= '9') {
+      if (name == kind_name::without_digits && c >= '0' && c <= '9') {
         c = '#';
         if (before == c) continue;
       }
@@ -236,7 +278,7 @@ class collapsed_graph {
     box_name const group{'k', name.number()};
     text.clear();
     text.print(count == 1 ? "%s" : "%ss: %n", result ? "result" : "value", count);
-    to.box(name, result ? "shape=box, penwidth=2" : "shape=box", text.view(), nullptr);
+    to.box(name, result ? "shape=box, penwidth=2" : "shape=box", text.view(), nullptr, text.view());
     if (grouped) to.arrow(result ? group : name, result ? name : group, count);
   }
 
@@ -250,7 +292,7 @@ class collapsed_graph {
   counted_values groups_;  // kind << 32 | stretch
   counted_values arrows_;  // group << 32 | group
   stretch* stretches_ = nullptr;
-  unsigned likeness_ = 0;  // 0: labels, 1: but for digits, 2: whatever
+  likeness likeness_ = likeness::names;
   std::uint32_t bands_ = 0;
 };
 

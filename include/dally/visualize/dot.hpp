@@ -45,13 +45,19 @@ namespace detail {
   return size;
 }
 
+enum class label_kind : unsigned char {
+  given,   ///< to Graphviz as it is
+  quoted,  ///< in DOT text
+  title,   ///< of the graph, in DOT text: line ends as an entity, for readers who know no \n
+};
+
 /// Writes a label the way Graphviz shows it as it is: backslashes and entities escaped, line ends as \n, other control
 /// characters and bytes that are no UTF-8 as U+FFFD; for DOT text, quotes escaped too.
-[[gnu::cold]] DALLY_FUNCTION_WITHIN void put_label(growing_text& to, std::string_view text, bool in_quotes) {
+[[gnu::cold]] DALLY_FUNCTION_WITHIN void put_label(growing_text& to, std::string_view text, label_kind kind) {
   for (std::size_t size = 0; !text.empty(); text.remove_prefix(size)) {
     char const c = text[0];
     size = character_size(text);
-    char const* replaced = c == '\n' ? "\\n" : nullptr;
+    char const* replaced = c != '\n' ? nullptr : kind == label_kind::title ? "&#10;" : "\\n";
     if (size == 0 || (static_cast<unsigned char>(c) < 0x20 && c != '\n' && c != '\t') || c == 0x7f) {
       replaced = "\xef\xbf\xbd";
       size = 1;
@@ -60,7 +66,7 @@ namespace detail {
       to.print(replaced);
       continue;
     }
-    if (c == '\\' || (c == '"' && in_quotes)) to.put("\\", 1);
+    if (c == '\\' || (c == '"' && kind != label_kind::given)) to.put("\\", 1);
     to.put(text.data(), size);
     // What looks like an entity, as `&lt;`, would be drawn as the character that it means.
     if (c == '&') {
@@ -71,34 +77,48 @@ namespace detail {
   }
 }
 
-/// Writes a picture as DOT text.
+/// Writes a picture as DOT text that other readers understand too, some of which know a part of the language only: a
+/// setting of the graph is a statement of its own, nothing follows the last statement, and a title breaks its lines by
+/// an entity.
 class dot_text final : public picture_sink {
  public:
   explicit dot_text(growing_text& to) : to_{to} {}
 
   [[gnu::cold]] DALLY_FUNCTION void begin(visualize_options const& options, std::string_view engine,
                                           std::string_view note) override {
-    to_.print("digraph dally {\n  node [%s];\n  edge [%s];\n  graph [rankdir=%v, %s", node_look, edge_look,
-              options.rankdir.data(), options.rankdir.size(), graph_look);
-    if (!engine.empty()) to_.print(", layout=%v", engine.data(), engine.size());
-    end(note);
+    to_.print("digraph dally {\n  node [%s];\n  edge [%s]", node_look, edge_look);
+    setting("rankdir", options.rankdir);
+    for (std::string_view rest = graph_look; !rest.empty();) {
+      std::size_t const size = rest.find(", ");
+      to_.print(";\n  %v", rest.data(), size < rest.size() ? size : rest.size());
+      rest.remove_prefix(size < rest.size() ? size + 2 : rest.size());
+    }
+    if (!engine.empty()) setting("layout", engine);
+    if (note.empty()) return;
+    to_.print(";\n  label=\"");
+    put_label(to_, note, label_kind::title);
+    to_.print("\"");
   }
-  [[gnu::cold]] DALLY_FUNCTION void box(box_name name, char const* look, std::string_view label,
-                                        char const* color) override {
-    to_.print(color == nullptr ? "  %c%u [%s" : "  %c%u [%s, fillcolor=\"%s\"", name.letter(), name.number(), look,
-              color);
-    end(label);
+  [[gnu::cold]] DALLY_FUNCTION void box(box_name name, char const* look, std::string_view label, char const* color,
+                                        std::string_view tooltip) override {
+    to_.print(color == nullptr ? ";\n  %c%u [%s, label=\"" : ";\n  %c%u [%s, fillcolor=\"%s\", label=\"", name.letter(),
+              name.number(), look, color);
+    put_label(to_, label, label_kind::quoted);
+    if (!tooltip.empty()) {
+      to_.print("\", tooltip=\"");
+      put_label(to_, tooltip, label_kind::quoted);
+    }
+    to_.print("\"]");
   }
   [[gnu::cold]] DALLY_FUNCTION void arrow(box_name from, box_name to, std::uint32_t count) override {
-    to_.print(count == 1 ? "  %c%u -> %c%u;\n" : "  %c%u -> %c%u [label=\"%n\"];\n", from.letter(), from.number(),
+    to_.print(count == 1 ? ";\n  %c%u -> %c%u" : ";\n  %c%u -> %c%u [label=\"%n\"]", from.letter(), from.number(),
               to.letter(), to.number(), count);
   }
+  void end() { to_.print("\n}\n"); }
 
  private:
-  [[gnu::cold]] DALLY_FUNCTION void end(std::string_view label) {
-    to_.print(", label=\"");
-    put_label(to_, label, true);
-    to_.print("\"];\n");
+  [[gnu::cold]] DALLY_FUNCTION void setting(char const* name, std::string_view value) {
+    to_.print(";\n  %s=%v", name, value.data(), value.size());
   }
 
   growing_text& to_;
@@ -107,7 +127,7 @@ class dot_text final : public picture_sink {
 [[gnu::cold]] DALLY_FUNCTION void write_dot(growing_text& to, plan const& graph, visualize_options const& options) {
   dot_text text{to};
   describe(text, graph, options);
-  to.print("}\n");
+  text.end();
 }
 
 /// Writes a whole file or none: beside it first, then renamed.
@@ -197,8 +217,9 @@ scratch_list<node const*> nodes_of(Args const&... args) {
 
 namespace verbs {
 
-/// The graph that the arguments need as DOT text: a circle for each task, a box for each result and literal. The same
-/// graph gives the same text.
+/// The graph that the arguments need as DOT text: a circle for each task (an ellipse if its name is long), a box for
+/// each result and literal. The same graph gives the same text. Names of more than 72 bytes are shortened in the
+/// middle; a task's tooltip has some 300 of them, and file and line.
 ///
 /// Cost  linear; all of it, however large: visualize_options::max_nodes counts only where options are given
 template <class... Args>

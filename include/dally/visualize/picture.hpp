@@ -22,6 +22,13 @@ enum class coloring : unsigned char {
   kind,  ///< tasks of one label have one colour
 };
 
+/// Which results have a box of their own. Where one has none, arrows lead from its task to those that take it.
+enum class shown_results : unsigned char {
+  all,
+  shared,  ///< what is taken more than once, and outputs
+  ends,    ///< outputs
+};
+
 /// How to draw a graph. An aggregate: name the fields.
 struct visualize_options {
   std::string_view rankdir = "BT";  ///< where the outputs lie: "BT" (above the inputs, as Dask), "TB", "LR", "RL"
@@ -29,7 +36,8 @@ struct visualize_options {
   coloring color = coloring::none;
   bool show_values = false;      ///< write literals into their boxes
   std::string_view engine = {};  ///< Graphviz's: "dot", "neato", "fdp", "sfdp", "circo", "twopi", "osage"; empty: by
-                                 ///< size, dot up to 500 boxes and arrows together, above that sfdp
+                                 ///< size, dot up to 2,000 boxes and arrows together, above that sfdp
+  shown_results results = shown_results::all;
 };
 
 namespace detail {
@@ -53,8 +61,10 @@ class picture_sink {
  public:
   /// Comes first. No engine: Graphviz's own choice; the note is written above the picture.
   virtual void begin(visualize_options const& options, std::string_view engine, std::string_view note) = 0;
-  /// `look` is a list of Graphviz's attributes, as `shape=box, penwidth=2`; `color` may be null.
-  virtual void box(box_name name, char const* look, std::string_view label, char const* color) = 0;
+  /// `look` is a list of Graphviz's attributes, as `shape=box, penwidth=2`; `color` may be null. The tooltip is what a
+  /// viewer shows where the pointer rests; none: as the box was declared by default.
+  virtual void box(box_name name, char const* look, std::string_view label, char const* color,
+                   std::string_view tooltip) = 0;
   /// An arrow that counts uses.
   virtual void arrow(box_name from, box_name to, std::uint32_t count) = 0;
 
@@ -163,10 +173,11 @@ class scratch_pool {
 };
 
 // What every picture looks like.
-inline constexpr char graph_look[] =
-    "ranksep=0.3, labelloc=t, fontname=Helvetica, outputorder=edgesfirst, overlap=prism";
+inline constexpr char graph_look[] = "ranksep=0.3, labelloc=t, fontname=Helvetica, outputorder=edgesfirst";
+// The color first: vis-network fills boxes by whichever comes last.
 inline constexpr char node_look[] =
-    "fontname=Helvetica, style=filled, fillcolor=\"#eef3f8\", color=\"#47617a\", width=0.3, height=0.3";
+    "fontname=Helvetica, style=filled, color=\"#47617a\", fillcolor=\"#eef3f8\", width=0.3, height=0.3, "
+    "tooltip=result";
 inline constexpr char edge_look[] = "fontname=Helvetica, fontsize=11, color=\"#47617a\", arrowsize=0.7";
 
 /// The colour of a kind: a light one, as `#b0c8f6`, that depends on the kind alone. `text` begins with '#'.
@@ -237,7 +248,7 @@ class box_color {
                                                 std::uint64_t extent, growing_text& note) {
   std::string_view engine = options.engine;
   // Above this, dot may take minutes, and sfdp seconds.
-  if (engine.empty() && extent > 500) {
+  if (engine.empty() && extent > 2000) {
     engine = "sfdp";
     note.print("%n boxes and arrows, more than dot is asked to place: placed by sfdp.\n",
                static_cast<unsigned>(extent));
@@ -266,34 +277,89 @@ class box_color {
   text.put(std::string_view{of.label()});
 }
 
-/// Writes the box of a task or literal; `label` is room for its label.
-[[gnu::cold]] DALLY_FUNCTION void put_box_of(picture_sink& to, node const& of, box_name name,
-                                             visualize_options const& options, growing_text& label) {
-  bool const task = name.letter() == 't';
-  label.clear();
-  if (task || options.show_values || of.extras() != nullptr) set_to_label(label, of);
-  box_color color;
-  to.box(name, task ? "shape=circle" : "shape=box", label.view(), task ? color.of(label.view(), options) : nullptr);
+/// How many characters of UTF-8 a text has.
+[[gnu::cold]] DALLY_FUNCTION std::size_t characters(std::string_view text) {
+  std::size_t count = 0;
+  for (char const c : text) count += (static_cast<unsigned char>(c) & 0xc0) != 0x80;
+  return count;
 }
 
-/// Every task as a circle, its result as a box, literals as boxes; an arrow for each use.
+/// Keeps the begin and the end of a text that is longer: Graphviz refuses one of 16 KiB, and nobody reads it.
+[[gnu::cold]] DALLY_FUNCTION void shorten(growing_text& text, std::size_t most) {
+  static constexpr std::string_view dots = "\xe2\x80\xa6";
+  auto const continues = [&](std::size_t i) { return (static_cast<unsigned char>(text.data()[i]) & 0xc0) == 0x80; };
+  std::size_t const size = text.view().size();
+  if (size <= most) return;
+  std::size_t begin = most * 2 / 3, end = size - most / 3;
+  while (begin > 0 && continues(begin)) --begin;
+  while (end < size && continues(end)) ++end;
+  std::memmove(text.data() + begin + dots.size(), text.data() + end, size - end);
+  std::memcpy(text.data() + begin, dots.data(), dots.size());
+  text.shorten(begin + dots.size() + size - end);
+}
+
+inline constexpr std::size_t longest_label = 72, longest_tooltip = 300;  // bytes
+
+/// Writes the box of a task or literal.
+[[gnu::cold]] DALLY_FUNCTION void put_box_of(picture_sink& to, node const& of, box_name name,
+                                             visualize_options const& options, growing_text (&room)[2]) {
+  bool const task = name.letter() == 't';
+  auto& [label, tooltip] = room;
+  label.clear();
+  tooltip.clear();
+  if (task || options.show_values || of.extras() != nullptr) set_to_label(label, of);
+  box_color color;
+  char const* const fill = task ? color.of(label.view(), options) : nullptr;
+  if (task) {
+    tooltip.put(label.view());
+    shorten(tooltip, longest_tooltip);
+    std::string const place = of.place_text();
+    tooltip.print("\n%s", place.c_str());
+  } else {
+    tooltip.put("value");
+  }
+  shorten(label, longest_label);
+  // A circle is as high as it is wide.
+  char const* const shape = !task ? "shape=box" : characters(label.view()) > 12 ? "shape=ellipse" : "shape=circle";
+  to.box(name, shape, label.view(), fill, tooltip.view());
+}
+
+/// Every task as a circle or an ellipse, results and literals as boxes; an arrow for each use.
 [[gnu::cold]] DALLY_FUNCTION_WITHIN void describe_tasks(picture_sink& to, plan const& graph,
                                                         visualize_options const& options) {
   scratch_pool pool;
   auto* const outputs = pool.take<std::uint32_t>(graph.size());
-  std::uint64_t const extent = count_outputs(graph, outputs) + count_arrows(graph) + graph.size() * std::uint64_t{3};
-  growing_text text;
-  begin_picture(to, options, extent, text);
+  auto* const uses = pool.take<std::uint32_t>(graph.size());
+  std::uint64_t extent = count_outputs(graph, outputs) + count_arrows(graph) + graph.size();
+  for (node_id n = 0; n < graph.size(); ++n) {
+    for (std::uint32_t const edge : graph.edges(n)) {
+      if ((edge & constant_edge) == 0) ++uses[edge];
+    }
+  }
+  auto const shown = [&](node_id n) {
+    return outputs[n] != 0 || options.results == shown_results::all ||
+           (options.results == shown_results::shared && uses[n] > 1);
+  };
+  for (node_id n = 0; n < graph.size(); ++n) extent += shown(n) ? 2U : 0U;
+  growing_text text[2];
+  begin_picture(to, options, extent, text[0]);
   std::uint32_t literals = 0;
   for (node_id n = 0; n < graph.size(); ++n) {
     node const& task = graph.task(n);
     put_box_of(to, task, {'t', n}, options, text);
-    to.box({'d', n}, outputs[n] != 0 ? "shape=box, penwidth=2" : "shape=box", {}, nullptr);
-    to.arrow({'t', n}, {'d', n}, 1);
+    if (shown(n)) {
+      to.box({'d', n}, outputs[n] != 0 ? "shape=box, penwidth=2" : "shape=box", {}, nullptr, {});
+      to.arrow({'t', n}, {'d', n}, 1);
+    }
     dependency const* taken = task.dependencies().begin();
     for (std::uint32_t const edge : graph.edges(n)) {
-      box_name from{'d', edge};
-      if ((edge & constant_edge) != 0) put_box_of(to, *taken->from(), from = {'v', literals++}, options, text);
+      box_name from{'v', literals};
+      if ((edge & constant_edge) != 0) {
+        put_box_of(to, *taken->from(), from, options, text);
+        ++literals;
+      } else {
+        from = {shown(edge) ? 'd' : 't', edge};
+      }
       to.arrow(from, {'t', n}, 1);
       ++taken;
     }

@@ -2,12 +2,16 @@
 
 #include <gvc.h>
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <cstdlib>
+#include <cstring>
 #include <initializer_list>
 #include <mutex>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include "dally/core/error.hpp"
 #include "dally/core/export.hpp"
@@ -23,7 +27,9 @@ namespace dally::detail {
 /// Builds a picture as a graph of cgraph's.
 class graphviz_graph final : public picture_sink {
  public:
-  graphviz_graph() : graph_{::agopen(readable("dally"), Agdirected, nullptr)} {
+  /// What stands above the picture before the note of whoever describes it.
+  explicit graphviz_graph(std::string above = {})
+      : graph_{::agopen(readable("dally"), Agdirected, nullptr)}, above_{std::move(above)} {
     if (graph_ == nullptr) throw resource_error{"Graphviz did not make a graph", 0};
   }
   graphviz_graph(graphviz_graph const&) = delete;
@@ -38,20 +44,19 @@ class graphviz_graph final : public picture_sink {
     defaults(AGRAPH, graph_look);
     set_default(AGRAPH, "rankdir", std::string{options.rankdir});
     if (!engine.empty()) set_default(AGRAPH, "layout", std::string{engine});
-    if (!note.empty()) set_default(AGRAPH, "label", escaped(note));
+    // No box over another, where an engine leaves that open. Not in texts: other builds of Graphviz take ten times as
+    // long.
+    set_default(AGRAPH, "overlap", "prism");
+    std::string const title = above_ + std::string{note};
+    if (!title.empty()) set_default(AGRAPH, "label", escaped(title));
   }
-  void box(box_name name, char const* look, std::string_view label, char const* color) override {
+  void box(box_name name, char const* look, std::string_view label, char const* color,
+           std::string_view tooltip) override {
     Agnode_t* const made = at(name);
     each_attribute(look, [&](std::string const& attribute, std::string const& value) { set(made, attribute, value); });
     if (color != nullptr) set(made, "fillcolor", color);
-    if (label.size() <= longest_label) return set(made, "label", escaped(label));
-    // Begin and end of what nobody could read; all of it stands where a pointer rests on the box.
-    std::size_t begin = longest_label * 2 / 3;
-    std::size_t end = label.size() - longest_label / 3;
-    while (begin > 0 && continues(label[begin])) --begin;
-    while (end < label.size() && continues(label[end])) ++end;
-    set(made, "label", escaped(label.substr(0, begin)) + "\xe2\x80\xa6" + escaped(label.substr(end)));
-    set(made, "tooltip", escaped(label));
+    set(made, "label", escaped(label));
+    if (!tooltip.empty()) set(made, "tooltip", escaped(tooltip));
   }
   void arrow(box_name from, box_name to, std::uint32_t count) override {
     Agnode_t* const tail = at(from);
@@ -63,14 +68,11 @@ class graphviz_graph final : public picture_sink {
   }
 
  private:
-  static constexpr std::size_t longest_label = 300;  // bytes; more than any that is made here
-
-  static bool continues(char c) { return (static_cast<unsigned char>(c) & 0xc0) == 0x80; }  // a character of UTF-8
   // cgraph takes char* for what it only reads.
   static char* readable(char const* text) { return const_cast<char*>(text); }
   static std::string escaped(std::string_view label) {
     growing_text text;
-    put_label(text, label, false);
+    put_label(text, label, label_kind::given);
     return std::string{text.view()};
   }
   // Of a list of DOT's, as `shape=box, color="#47617a"`.
@@ -104,6 +106,28 @@ class graphviz_graph final : public picture_sink {
   }
 
   Agraph_t* graph_;
+  std::string above_;
+};
+
+/// Random numbers of C's that a library seeds and draws are not the program's: they begin anew here, and the program's
+/// go on afterwards where they were. Another thread that draws meanwhile disturbs both.
+class own_random_numbers {
+ public:
+  own_random_numbers() noexcept : program_{::initstate(1, state_, sizeof state_)} {
+    unsigned short seed[3] = {0x330e, 1, 0};
+    std::memcpy(program48_, ::seed48(seed), sizeof program48_);
+  }
+  own_random_numbers(own_random_numbers const&) = delete;
+  own_random_numbers& operator=(own_random_numbers const&) = delete;
+  ~own_random_numbers() {
+    ::seed48(program48_);
+    ::setstate(program_);
+  }
+
+ private:
+  char state_[128];
+  char* program_;
+  unsigned short program48_[3];
 };
 
 /// Graphviz, which is neither safe for threads nor silent.
@@ -116,21 +140,55 @@ class graphviz {
   static void render(growing_text& to, plan const& graph, visualize_options const& options, std::string_view format) {
     std::lock_guard const one_at_a_time{mutex_};
     kept_quiet const silence;
-    graphviz_graph picture;
+    double const scale = draw(to, graph, options, format, {}, 1);
+    if (scale == 1) return;
+    visualize_options shown = options;
+    std::string above;
+    // Text of 14 points can still be read at half its size.
+    constexpr std::size_t few = 60;
+    if (scale < 0.5 && graph.size() > few && graph.size() <= options.max_nodes) {
+      shown.max_nodes = few;
+      above = "As .png, all tasks would be too small to read; .svg shows them.\n";
+    }
+    double const better = shown.max_nodes == options.max_nodes ? scale : draw(to, graph, shown, format, above, 1);
+    if (better == 1) return;
+    growing_text said;
+    said.print("Drawn at %u % of its size, for .png has no more room; .svg has.\n",
+               static_cast<unsigned>(100 * better));
+    draw(to, graph, shown, format, above + said.c_str(), 0);
+  }
+
+ private:
+  /// Draws all, and returns 1; or, if that is less than `least`, nothing, and returns by what the picture would be
+  /// scaled to have room.
+  static double draw(growing_text& to, plan const& graph, visualize_options const& options, std::string_view format,
+                     std::string above, double least) {
+    graphviz_graph picture{std::move(above)};
     describe(picture, graph, options);
     Agraph_t* const drawn = picture.graph();
-    char name[] = "size", largest[] = "80,80", layout[] = "layout", dot[] = "dot";
+    char name[] = "size", layout[] = "layout", dot[] = "dot";
     // A bitmap with more than 8,000 pixels a side would take gigabytes.
-    if (format == "png") ::agattr(drawn, AGRAPH, name, largest);
+    constexpr double most = 80;  // inches
+    char largest[] = "80,80";
+    bool const bitmap = format == "png";
+    if (bitmap) ::agattr(drawn, AGRAPH, name, largest);
     GVC_t* const gvc = context();
     char const* const chosen = ::agget(drawn, layout);
     char const* const engine = chosen == nullptr ? dot : chosen;
-    if (::gvLayout(gvc, drawn, engine) != 0) fail({"cannot lay out by ", engine});
+    {
+      own_random_numbers const those_of_layouts;
+      if (::gvLayout(gvc, drawn, engine) != 0) fail({"cannot lay out by ", engine});
+    }
     struct laid_out {
       GVC_t* gvc;
       Agraph_t* drawn;
       ~laid_out() { ::gvFreeLayout(gvc, drawn); }
     } const layout_guard{gvc, drawn};
+    if (bitmap) {
+      boxf const extent = GD_bb(drawn);  // points
+      double const room = most * 72 / std::max(extent.UR.x - extent.LL.x, extent.UR.y - extent.LL.y);
+      if (room < least) return room;
+    }
     struct rendered {
       char* data = nullptr;
       ~rendered() {
@@ -143,9 +201,9 @@ class graphviz {
       fail({"cannot draw .", format});
     }
     to.put(bytes.data, size);
+    return 1;
   }
 
- private:
   // What Graphviz would print is kept for errors.
   struct kept_quiet {
     agusererrf before = ::agseterrf([](char* text) noexcept {
