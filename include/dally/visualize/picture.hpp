@@ -284,13 +284,14 @@ class box_color {
   return count;
 }
 
-/// Keeps the begin and the end of a text that is longer: Graphviz refuses one of 16 KiB, and nobody reads it.
+/// Keeps the begin and the end of a text of more bytes: Graphviz refuses one of 16 KiB, and nobody reads it.
 [[gnu::cold]] DALLY_FUNCTION void shorten(growing_text& text, std::size_t most) {
   static constexpr std::string_view dots = "\xe2\x80\xa6";
   auto const continues = [&](std::size_t i) { return (static_cast<unsigned char>(text.data()[i]) & 0xc0) == 0x80; };
   std::size_t const size = text.view().size();
   if (size <= most) return;
-  std::size_t begin = most * 2 / 3, end = size - most / 3;
+  std::size_t const kept = most - dots.size();
+  std::size_t begin = kept * 2 / 3, end = size - kept / 3;
   while (begin > 0 && continues(begin)) --begin;
   while (end < size && continues(end)) ++end;
   std::memmove(text.data() + begin + dots.size(), text.data() + end, size - end);
