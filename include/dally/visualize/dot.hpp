@@ -53,7 +53,7 @@ enum class label_kind : unsigned char {
 
 /// Writes a label the way Graphviz shows it as it is: backslashes and entities escaped, line ends as \n, other control
 /// characters and bytes that are no UTF-8 as U+FFFD; for DOT text, quotes escaped too.
-[[gnu::cold]] DALLY_FUNCTION_WITHIN void put_label(growing_text& to, std::string_view text, label_kind kind) {
+[[gnu::cold]] DALLY_FUNCTION_APART void put_label(growing_text& to, std::string_view text, label_kind kind) {
   for (std::size_t size = 0; !text.empty(); text.remove_prefix(size)) {
     char const c = text[0];
     size = character_size(text);
