@@ -152,10 +152,9 @@ class graphviz {
     }
     double const better = shown.max_nodes == options.max_nodes ? scale : draw(to, graph, shown, format, above, 1);
     if (better == 1) return;
-    growing_text said;
-    said.print("Drawn at %u % of its size, for .png has no more room; .svg has.\n",
-               static_cast<unsigned>(100 * better));
-    draw(to, graph, shown, format, above + said.c_str(), 0);
+    above += "Drawn at " + std::to_string(static_cast<int>(100 * better)) +
+             " % of its size, for .png has no more room; .svg has.\n";
+    draw(to, graph, shown, format, above, 0);
   }
 
  private:
